@@ -1,0 +1,1 @@
+"""What an operator asks of a DICOM node: echo, send, count; and the verdict on each failure."""

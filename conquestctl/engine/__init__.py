@@ -1,0 +1,1 @@
+"""Where instances run: the Docker engine or local processes."""

@@ -1,0 +1,1 @@
+"""Instances on disk: names, settings, allocation, rendering, locking."""

@@ -1,0 +1,1 @@
+"""The archive: element walker, file names, devices, writing, index, regeneration."""

@@ -1,0 +1,1 @@
+"""The DICOM upper layer, DIMSE messages and one module per service."""
