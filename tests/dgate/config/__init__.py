@@ -1,0 +1,1 @@
+"""The file formats of the server, and the start of an instance."""
