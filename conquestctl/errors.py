@@ -91,3 +91,9 @@ class StorageError(ConquestError):
     """Disk full, read-only folder, no rights."""
 
     status = ExitStatus.STORAGE
+
+
+class Interrupted(ConquestError):  # noqa: N818 - a person's wish, not an error
+    """Ctrl-C; the message says what is running."""
+
+    status = ExitStatus.INTERRUPTED
