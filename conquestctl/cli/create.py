@@ -1,0 +1,98 @@
+"""`conquestctl create`: new instance folders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from conquestctl.cli.arguments import AsJson
+from conquestctl.cli.session import Session, current
+
+if TYPE_CHECKING:
+    from conquestctl.engine.base import Engine
+    from conquestctl.fleet.instance import Instance
+
+NewNames = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of the new instances.")]
+AeTitle = Annotated[str | None, typer.Option(metavar="TITLE", help="AE title [the name in capitals].")]
+Port = Annotated[str | None, typer.Option(metavar="PORT", help="DICOM port [the first free one from 5678].")]
+Count = Annotated[int | None, typer.Option(metavar="N", help="Make NAME1 to NAMEn; a --port is the first of a row.")]
+Bind = Annotated[str | None, typer.Option(metavar="ADDR", help="Host address to publish on [127.0.0.1].")]
+ImageName = Annotated[str | None, typer.Option("--image", metavar="IMAGE", help="Container image [our own].")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Another setting of .env.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("create")(create)
+
+
+def create(
+    ctx: typer.Context,
+    names: NewNames,
+    ae_title: AeTitle = None,
+    port: Port = None,
+    count: Count = None,
+    bind: Bind = None,
+    image: ImageName = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make instances: folders with settings, compose file and an empty archive. Nothing is started.
+
+    \b
+    Example:
+      conquestctl create ct1 mr1
+      conquestctl create ct --count 20 --port 6000
+      conquestctl create pacs --ae-title ARCHIVE --bind 0.0.0.0
+    """
+    from conquestctl.fleet.create import Surroundings
+    from conquestctl.fleet.create import create as make
+    from conquestctl.fleet.request import requests_for
+    from conquestctl.fleet.settings import parse_assignments
+
+    session = current(ctx).with_json(as_json)
+    values = {"AETITLE": ae_title, "PORT": port, "BIND": bind, "IMAGE": image}
+    requests = requests_for(names, count=count, values=values, extra=parse_assignments(settings or []))
+    docker = docker_if_used(session)
+    published = docker.published_ports() if docker else []
+    around = Surroundings(session.environ, published, say=session.output.note)
+    made = make(session.fleet(), requests, around)
+    _make_network(session, docker, made)
+    _report(session, made)
+
+
+def docker_if_used(session: Session) -> Engine | None:
+    """Return the Docker engine unless local processes were asked for, or none answers."""
+    return None if session.engine_choice == "process" else session.optional_docker()
+
+
+def _make_network(session: Session, docker: Engine | None, made: list[Instance]) -> None:
+    """Make the fleet's network if an engine is there, so that `docker-compose up` works at once; `up` makes it too."""
+    from conquestctl.errors import ConquestError
+
+    if docker is None:
+        return
+    from conquestctl.engine.docker import DockerEngine
+
+    try:
+        if isinstance(docker, DockerEngine):
+            docker.ensure_networks(made)
+    except ConquestError as error:
+        session.output.warn(f"the fleet's network could not be made yet: {error.message}")
+
+
+def _report(session: Session, made: list[Instance]) -> None:
+    from conquestctl.cli.list import COLUMNS, facts, row
+    from conquestctl.fleet.names import port_advice
+
+    output = session.output
+    output.table(COLUMNS, [row(instance) for instance in made])
+    output.document({"created": [facts(instance) for instance in made]})
+    for instance in made:
+        if advice := port_advice(instance.port):
+            output.warn(f"{instance.name}: {advice}")
+    names = [instance.name for instance in made]
+    start = " ".join(names) if len(names) <= 3 else "--all"
+    what = ", ".join(names) if len(names) <= 3 else f"{len(names)} instances"
+    output.success(f"Created {what} in {session.root}. Start: conquestctl up {start}")
