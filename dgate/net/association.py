@@ -1,0 +1,298 @@
+"""One association from its request to its end: PDUs in, messages to the services, answers out.
+
+The data set of a message is never joined: views into the receive buffer go to the service before each receive.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dgate.net import dimse, pdu
+from dgate.net.connection import NEVER, Connection, ConnectionLost
+from dgate.net.echo import Echo
+from dgate.net.find import Find
+from dgate.net.handshake import establish, refuse_politely
+from dgate.net.operation import ClientError, Operation
+from dgate.net.pdu import PduError
+from dgate.net.store import Store
+
+if TYPE_CHECKING:
+    from dgate.net.dimse import Command
+    from dgate.net.handshake import Established
+    from dgate.net.negotiation import Context
+    from dgate.net.node import Node
+
+MAX_SMALL_PDU = 64
+"""A-RELEASE and A-ABORT have 4 bytes; a little more does no harm."""
+MAX_VIEWS = 256
+"""Fragments handed over at once; the kernel's limit for one gathering write is 1024."""
+BATCH = 32 * 1024
+"""Answers of one message are sent together up to this size."""
+
+SERVICES: dict[int, Callable[[Association, Command, Context], Operation]] = {
+    dimse.C_STORE: Store,
+    dimse.C_ECHO: Echo,
+    dimse.C_FIND: Find,
+}
+NAMES = {dimse.C_STORE: "C-Store", dimse.C_ECHO: "C-Echo", dimse.C_FIND: "C-Find"}
+
+
+def serve_connection(connection: Connection, node: Node, number: int) -> None:
+    """Everything that happens on one accepted connection. Never raises; the connection is closed afterwards."""
+    linger = True
+    try:
+        established = establish(connection, node)
+        if established is not None:
+            linger = Association(connection, node, established, number).run()
+    except PduError as fault:
+        _tell(connection, fault, node)
+    except ConnectionLost as fault:
+        linger = False
+        if connection.silent:
+            node.log.debug(f"Connection from {connection.address} without a request: {fault}")
+        else:
+            node.log.console(f"*** connection terminated: {fault}")
+    if linger:
+        connection.close_gently(node.limits.linger)
+
+
+def _tell(connection: Connection, fault: PduError, node: Node) -> None:
+    try:
+        refuse_politely(connection, fault, node)
+    except ConnectionLost as lost:
+        node.log.debug(f"*** connection terminated: {lost}")
+
+
+class Association:
+    """The state of one established association; it is the `Link` of its services."""
+
+    def __init__(self, connection: Connection, node: Node, established: Established, number: int) -> None:
+        self.node = node
+        self.calling_ae = established.request.calling_ae
+        self.called_ae = established.request.called_ae
+        self._connection = connection
+        self._established = established
+        self._contexts = established.contexts
+        self._peer_length = established.request.user.max_length
+        self._number = number
+        self._started = 0.0
+        self._operation: Operation | None = None
+        """The message whose data set is still to come, or coming."""
+        self._answering = 0
+        """The message being answered while the peer may cancel it."""
+        self._cancelled = False
+        self._context: Context | None = None
+        """Of the message that has begun."""
+        self._command = bytearray()
+        self._views: list[memoryview] = []
+        self._replies: list[bytes] = []
+        self._replies_size = 0
+        self._pdu_left = 0
+
+    def run(self) -> bool:
+        """Serve until the association ends. True: we spoke last, so let it arrive. Raises `ConnectionLost`."""
+        connection = self._connection
+        connection.grow()
+        connection.before_refill = self._hand_over
+        try:
+            while self._next_pdu():
+                continue
+        except (ClientError, dimse.DimseError) as fault:
+            self.node.log.console(f"***Client Error: {fault}")
+            self.node.log.console("***Connection Terminated")
+        except PduError as fault:
+            _tell(connection, fault, self.node)
+        except ConnectionLost as fault:
+            if not connection.interrupted:
+                raise
+            self._say_goodbye(fault)
+        except Exception as fault:  # noqa: BLE001 - one broken request must not take the thread's log line with it
+            _tell(
+                connection, PduError(f"internal fault: {type(fault).__name__}: {fault}", pdu.NOT_SPECIFIED), self.node
+            )
+        finally:
+            self._die()
+        return True
+
+    def reply(self, context: Context, command: bytes, data_set: bytes | None = None) -> None:
+        """Queue a message; it is sent when the operation ends or when enough has come together."""
+        message = dimse.encode_message(context.id, command, data_set, self._peer_length)
+        self._replies.append(message)
+        self._replies_size += len(message)
+        if self._replies_size >= BATCH:
+            self._send_replies()
+
+    def cancelled(self, message_id: int) -> bool:
+        """Look, without waiting, whether the peer has cancelled. Not while the rest of a PDU is unread."""
+        if self._cancelled or self._pdu_left or not self._connection.has_input():
+            return self._cancelled
+        self._answering = message_id
+        try:
+            if not self._next_pdu():
+                raise ConnectionLost("released or aborted by the peer during a query")
+        finally:
+            self._answering = 0
+        return self._cancelled
+
+    def _next_pdu(self) -> bool:
+        """Take one PDU. False: the association has ended in an orderly way."""
+        connection, limits = self._connection, self.node.limits
+        middle = self._operation is not None or self._context is not None
+        if not middle and not self._answering:
+            connection.busy = False
+            if connection.interrupted:
+                raise ConnectionLost("server stops")
+        kind, length = connection.next_header(limits.message if middle else limits.idle, limits.pdu)
+        connection.busy = True
+        if kind == pdu.P_DATA:
+            self._p_data(length)
+            return True
+        if length > MAX_SMALL_PDU and pdu.ASSOCIATE_RQ <= kind <= pdu.ABORT:
+            raise PduError(f"PDU type {kind:02x} of {length} bytes", pdu.UNEXPECTED_PDU)
+        return self._control(kind, length)
+
+    def _control(self, kind: int, length: int) -> bool:
+        if kind == pdu.RELEASE_RQ:
+            self._connection.take(length)
+            self._connection.send(pdu.RELEASE_RP_PDU, self.node.limits.send)
+        elif kind == pdu.ABORT:
+            self._connection.take(length)
+            self.node.log.debug("Association aborted by the peer")
+        elif kind in {pdu.ASSOCIATE_RQ, pdu.ASSOCIATE_AC, pdu.ASSOCIATE_RJ, pdu.RELEASE_RP}:
+            raise PduError(f"PDU type {kind:02x} inside an association", pdu.UNEXPECTED_PDU)
+        else:
+            raise PduError(f"unknown PDU type {kind:02x}", pdu.UNRECOGNIZED_PDU)
+        return False
+
+    def _p_data(self, length: int) -> None:
+        limits = self.node.limits
+        if not 6 <= length <= limits.max_length + limits.margin:
+            raise PduError(f"P-DATA-TF of {length} bytes")
+        left = length
+        while left:
+            if left < 6:
+                raise PduError("the last PDV is cut off")
+            size, context_id, control = self._connection.pdv_header()
+            if not 2 <= size <= left - 4:
+                raise PduError(f"PDV of {size} bytes where {left - 4} are left")
+            left -= 4 + size
+            self._pdu_left = left
+            context = self._contexts.get(context_id)
+            if context is None or (self._context is not None and context is not self._context):
+                raise PduError(f"presentation context {context_id} was not accepted or is not the message's")
+            if control & dimse.COMMAND:
+                self._command_fragment(context, size - 2, last=bool(control & dimse.LAST))
+            else:
+                self._data_fragment(size - 2, last=bool(control & dimse.LAST))
+
+    def _command_fragment(self, context: Context, size: int, *, last: bool) -> None:
+        if self._operation is not None:
+            raise PduError("a command inside a data set", pdu.UNEXPECTED_PDU)
+        self._context = context
+        command = self._command
+        if len(command) + size > dimse.MAX_COMMAND:
+            raise PduError("a command set of more than 64 KB")
+        if last and not command:
+            self._begin(dimse.parse_command(self._connection.take_all(size)), context)
+            return
+        command += self._connection.take_all(size)
+        if last:
+            data = bytes(command)
+            command.clear()
+            self._begin(dimse.parse_command(data), context)
+
+    def _data_fragment(self, size: int, *, last: bool) -> None:
+        if self._operation is None:
+            raise PduError("a data set without a command", pdu.UNEXPECTED_PDU)
+        connection, views = self._connection, self._views
+        while size:
+            view = connection.take_some(size)
+            views.append(view)
+            size -= len(view)
+        if len(views) >= MAX_VIEWS:
+            self._hand_over()
+        if last:
+            self._hand_over()
+            self._finish(self._operation)
+
+    def _begin(self, command: Command, context: Context) -> None:
+        """A command set is complete."""
+        if command.field == dimse.C_CANCEL:
+            self._cancel(command)
+            return
+        if self._answering:
+            raise ClientError(f"command {command.field:04x} before the answer to the last one")
+        if not self._started:
+            self._announce()
+        self.node.log.debug(f"Server Command   := {command.field:04x}")
+        self.node.log.debug(f"Message ID       := {command.message_id:04x}")
+        service = SERVICES.get(command.field)
+        if service is None:
+            raise ClientError(f"command {command.field:04x} failed **")
+        operation = service(self, command, context)
+        if command.has_data_set:
+            self._operation = operation
+        else:
+            self._finish(operation)
+
+    def _cancel(self, command: Command) -> None:
+        self._context = None
+        self.node.log.console("Cancel request")
+        if self._answering and command.number(dimse.RESPONDED_TO) == self._answering:
+            self._cancelled = True
+
+    def _finish(self, operation: Operation) -> None:
+        """A message is complete: answer it. Our own time does not count against the peer's deadline."""
+        self._connection.deadline = NEVER
+        self._operation, self._context, self._cancelled = None, None, False
+        operation.end()
+        self._send_replies()
+        if self._pdu_left:
+            self._connection.deadline = time.monotonic() + self.node.limits.pdu
+
+    def _hand_over(self) -> None:
+        """Give the views to the operation before the buffer is used again."""
+        views = self._views
+        if views and self._operation is not None:
+            self._operation.data(views)
+            views.clear()
+
+    def _send_replies(self) -> None:
+        replies = self._replies
+        if replies:
+            data = replies[0] if len(replies) == 1 else b"".join(replies)
+            replies.clear()
+            self._replies_size = 0
+            self._connection.send(data, self.node.limits.send)
+
+    def _say_goodbye(self, why: ConnectionLost) -> None:
+        self.node.log.debug(f"*** connection terminated: {why}")
+        _tell(self._connection, PduError(str(why), pdu.NOT_SPECIFIED), self.node)
+
+    def _die(self) -> None:
+        operation, self._operation = self._operation, None
+        self._views.clear()
+        if operation is not None:
+            operation.abort()
+        if self._started:
+            log, seconds = self.node.log, int(time.time() - self._started)
+            log.console(f"UPACS THREAD {self._number}: ENDED AT: {time.ctime()}")
+            log.console(f"UPACS THREAD {self._number}: TOTAL RUNNING TIME: {seconds} SECONDS")
+
+    def _announce(self) -> None:
+        """The block that the log shows before the first command of an association (section 10)."""
+        self._started = time.time()
+        log, request = self.node.log, self._established.request
+        log.console("")
+        log.console(f"UPACS THREAD {self._number}: STARTED AT: {time.ctime(self._started)}")
+        log.debug("A-ASSOCIATE-RQ Packet Dump")
+        log.console(f'\tCalling Application Title : "{self.calling_ae:<16}"')
+        log.console(f'\tCalled Application Title : "{self.called_ae:<16}"')
+        length = request.user.max_length
+        log.console(f'\tApplication Context : "{request.application_context}", PDU length: {length}')
+        log.debug(f"\tNumber of Proposed Presentation Contexts: {len(request.contexts)}")
+        for position, context in enumerate(request.contexts):
+            enabled = int(context.id in self._contexts)
+            log.console(f'\tPresentation Context {position} "{context.abstract_syntax}" {enabled}')

@@ -1,0 +1,41 @@
+"""What a service is to the association, and the association to a service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from dgate.net.negotiation import Context
+    from dgate.net.node import Node
+
+
+class ClientError(Exception):
+    """The peer asks for something that ends the association without a word, as in Conquest (section 13)."""
+
+
+class Link(Protocol):
+    """The association as its services see it."""
+
+    node: Node
+    calling_ae: str
+    called_ae: str
+
+    def reply(self, context: Context, command: bytes, data_set: bytes | None = None) -> None:
+        """Send a message, at the latest when the operation ends. Raises `ConnectionLost`."""
+
+    def cancelled(self, message_id: int) -> bool:
+        """The peer has sent a C-CANCEL for this message. Raises `ConnectionLost`, `PduError`, `ClientError`."""
+
+
+class Operation(Protocol):
+    """One message on its way in, and the answer to it. Used by one thread."""
+
+    def data(self, fragments: Sequence[memoryview]) -> None:
+        """The next bytes of the data set; the views are only valid during the call."""
+
+    def end(self) -> None:
+        """The message is complete: answer it."""
+
+    def abort(self) -> None:
+        """The association dies before the message is complete."""

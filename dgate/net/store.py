@@ -1,0 +1,56 @@
+"""C-STORE (conquest-server.md 6.1, 6.3): bytes go to the archive as they arrive, the answer when they are safe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dgate.interfaces import StoreRequest
+from dgate.net import dimse
+
+if TYPE_CHECKING:
+    from dgate.interfaces import Incoming
+    from dgate.net.dimse import Command
+    from dgate.net.negotiation import Context
+    from dgate.net.operation import Link
+
+
+class Store:
+    """One C-STORE."""
+
+    def __init__(self, link: Link, command: Command, context: Context) -> None:
+        self._link = link
+        self._command = command
+        self._context = context
+        self._incoming: Incoming | None = None
+        if command.has_data_set:
+            request = StoreRequest(
+                command.uid(dimse.AFFECTED_SOP_CLASS),
+                command.uid(dimse.AFFECTED_SOP_INSTANCE),
+                context.transfer_syntax,
+                link.calling_ae,
+                link.called_ae,
+            )
+            self._incoming = link.node.archive.begin_store(request)
+
+    def data(self, fragments: Sequence[memoryview]) -> None:
+        """Straight to the archive."""
+        if self._incoming is not None:
+            self._incoming.write(fragments)
+
+    def end(self) -> None:
+        """Let the archive finish, then answer. A command without a data set stores nothing and fails."""
+        node = self._link.node
+        status = node.store_failed
+        if self._incoming is not None:
+            incoming, self._incoming = self._incoming, None
+            status = incoming.finish()
+        if status == dimse.SUCCESS:
+            node.log.user("C-Store", self._link.calling_ae)
+        self._link.reply(self._context, dimse.response(self._command, status, instance=True))
+
+    def abort(self) -> None:
+        """Leave nothing behind. After `finish` has begun there is nothing left to abort."""
+        incoming, self._incoming = self._incoming, None
+        if incoming is not None:
+            incoming.abort()
