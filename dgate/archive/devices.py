@@ -1,0 +1,71 @@
+"""Which device takes the next object (conquest-server.md 7.4): the first with room, in order."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+
+from dgate.archive.spool import Spool
+
+PRETENDED_FREE = 10000
+LOOK_EVERY = 1.0
+"""Seconds for which a look at the free space is good; at full speed a device fills by 2 GB in that time at most."""
+
+FreeSpace = Callable[[bytes], int]
+
+
+class NoDeviceError(OSError):
+    """No device has more free space than its threshold, or none can be written."""
+
+
+def free_megabytes(root: bytes) -> int:
+    """Free space for unprivileged users, in MB."""
+    status = os.statvfs(root)
+    return status.f_bavail * status.f_frsize // (1024 * 1024)
+
+
+class Devices:
+    """The writable devices in order. Thread-safe: the worst of a race is one look too many."""
+
+    def __init__(
+        self,
+        spools: Sequence[Spool],
+        threshold: int,
+        *,
+        ignore_threshold: bool = False,
+        free: FreeSpace = free_megabytes,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.spools = tuple(spools)
+        self._threshold = threshold
+        self._ignore = ignore_threshold
+        self._free = free
+        self._clock = clock
+        self._seen: dict[bytes, tuple[float, int]] = {}
+
+    def choose(self) -> tuple[Spool, int]:
+        """The device for the next object and its free MB. Raises `NoDeviceError`."""
+        for spool in self.spools:
+            free = self.free(spool)
+            if free > self._threshold:
+                return spool, free
+        raise NoDeviceError("no MAG device has enough free space")
+
+    def free(self, spool: Spool) -> int:
+        """Free MB on one device; 0 if it cannot be asked."""
+        if self._ignore:
+            return PRETENDED_FREE
+        now = self._clock()
+        when, free = self._seen.get(spool.name, (-LOOK_EVERY, 0))
+        if now - when >= LOOK_EVERY:
+            try:
+                free = self._free(spool.root)
+            except OSError:
+                free = 0
+            self._seen[spool.name] = (now, free)
+        return free
+
+    def named(self, name: bytes) -> Spool | None:
+        """The device a row names; `MAG0.Archival` and the like are not ours to write."""
+        return next((spool for spool in self.spools if spool.name == name), None)

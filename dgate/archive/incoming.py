@@ -1,0 +1,282 @@
+"""One object on its way in: its head is read as it arrives, then its bytes go to the spool without being joined."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dgate.archive import fixups
+from dgate.archive.devices import Devices
+from dgate.archive.elements import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Walker, encoding_of
+from dgate.archive.filename import IMAGE_NUMBER, SERIES_NUMBER, SOP_UID, Naming, Syntax, file_name
+from dgate.archive.options import ArchiveOptions
+from dgate.archive.part10 import header, raw_header
+from dgate.archive.placing import Placement
+from dgate.archive.rows import RowMaker, Truncation
+from dgate.archive.spool import Spool
+from dgate.archive.transcode import Transcoder
+from dgate.archive.writer import Entry, Outcome, Writer, shown
+from dgate.interfaces import Log, StoreRequest
+
+HEAD_LIMIT = 1024 * 1024
+"""So many bytes of a head are kept in memory. A longer one goes to the file as it is, and can no longer be fixed."""
+
+SUCCESS = 0x0000
+SOP_CLASS = 0x00080016
+UNCOMPRESSED = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG})
+_VECTORS = 1000  # below IOV_MAX
+_META_GROUPS = (b"\x02\x00", b"\x00\x02")
+
+Piece = bytes | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What all incoming objects share."""
+
+    options: ArchiveOptions
+    devices: Devices
+    writer: Writer
+    rows: RowMaker
+    syntax: Syntax
+    wanted: frozenset[int]
+    log: Log
+    counter: itertools.count[int]
+
+
+class StoreFault(Exception):  # noqa: N818 - the object's fault, not ours
+    """Why this object is not stored; the text is the log line."""
+
+
+class IncomingObject:
+    """Implements `Incoming` of dgate.interfaces."""
+
+    def __init__(self, stores: Stores, request: StoreRequest) -> None:
+        self._stores = stores
+        self._request = request
+        self._encoding = encoding_of(request.transfer_syntax)
+        self._walker = Walker(self._encoding, stores.wanted)
+        self._compressed = request.transfer_syntax not in UNCOMPRESSED
+        self._raw = stores.syntax.raw and not self._compressed
+        self._held: list[bytes] = []
+        self._held_size = 0
+        self._first = b""  # the first element's group, as received
+        self._spilled = False
+        self._spool: Spool | None = None
+        self._temporary = b""
+        self._fd = -1
+        self._transcoder: Transcoder | None = None
+        self._uid = b""
+        self._fault = ""
+        if request.transfer_syntax == DEFLATED:
+            self._fault = "***Deflated objects are not supported"
+
+    def write(self, fragments: Sequence[memoryview]) -> None:
+        """See `Incoming`."""
+        if self._fault:
+            return
+        try:
+            self._take(fragments)
+        except StoreFault as fault:
+            self._fail(str(fault))
+        except OSError as error:
+            self._fail(_trouble(error))
+
+    def finish(self) -> int:
+        """See `Incoming`."""
+        try:
+            if not self._fault:
+                self._end()
+                return self._enter()
+        except StoreFault as fault:
+            self._fail(str(fault))
+        except OSError as error:
+            self._fail(_trouble(error))
+        self._stores.log.console(self._fault)
+        return self._stores.options.failed_status
+
+    def abort(self) -> None:
+        """See `Incoming`."""
+        self._fail("aborted")
+
+    # -- receiving
+
+    def _take(self, fragments: Sequence[Piece]) -> None:
+        walker = self._walker
+        for fragment in fragments:
+            if len(self._first) < 2:
+                self._first += bytes(fragment[: 2 - len(self._first)])
+            walker.feed(fragment)
+        if walker.fault:
+            raise StoreFault(f"***Object cannot be parsed: {walker.fault}")
+        if self._fd >= 0:
+            self._send(fragments)
+        elif walker.head_end is not None:
+            self._begin([*self._held, *fragments])
+        else:
+            self._held += [bytes(fragment) for fragment in fragments]
+            self._held_size += sum(map(len, fragments))
+            if self._held_size > HEAD_LIMIT:
+                self._begin(self._held)
+
+    def _end(self) -> None:
+        """Everything has been fed: check that it is whole and says what it is."""
+        walker = self._walker
+        walker.end()
+        if walker.fault:
+            raise StoreFault(f"***Object cannot be parsed: {walker.fault}")
+        if self._fd < 0:
+            self._begin(self._held)
+        elif self._spilled and fixups.fix(walker.values, self._stores.options).changes:
+            raise StoreFault("***Object needs fixing, but its header is too long")
+        if self._uid != _sop_uid(walker.values):
+            raise StoreFault("***Object has no SOP instance UID before its long header")
+        if self._transcoder is not None:
+            self._write_all(self._transcoder.end())
+
+    def _begin(self, pieces: list[Piece] | list[bytes]) -> None:
+        """The head is known (or too long): fix it, choose a device, open the file and write what is there."""
+        values, stores = self._walker.values, self._stores
+        self._uid = _sop_uid(values)
+        if self._first == b"\0\0":
+            raise StoreFault("***Object begins with command elements")
+        self._spilled = self._walker.head_end is None
+        if not self._spilled:
+            pieces = self._fixed(list(pieces))
+        elif self._first in _META_GROUPS:
+            raise StoreFault("***Object begins with group 0002 and has a very long header")
+        self._spool, free = stores.devices.choose()
+        stores.log.debug(f"FreeStore Left {free} on {os.fsdecode(self._spool.root)}")
+        self._temporary, self._fd = self._spool.create()
+        self._held = []
+        self._write_all([self._header(values)])
+        self._send(pieces)
+
+    def _fixed(self, pieces: list[Piece]) -> list[Piece]:
+        """The pieces with the head changed; untouched if there is nothing to change."""
+        fix = fixups.fix(self._walker.values, self._stores.options)
+        if not fix.changes and self._first not in _META_GROUPS:
+            return pieces
+        whole = b"".join(pieces)
+        end = self._walker.head_end or 0
+        try:
+            head = fixups.apply(whole[:end], self._encoding, fix.changes)
+        except ValueError as error:
+            raise StoreFault(f"***Object cannot be parsed: {error}") from error
+        self._walker.values.update(fix.changes)
+        for line in fix.lines:
+            self._stores.log.console(line)
+        return [head, memoryview(whole)[end:]]
+
+    def _header(self, values: dict[int, bytes]) -> bytes:
+        """What stands before the data set in the file; sets up the conversion of the data set where one is due."""
+        syntax = self._request.transfer_syntax
+        if self._raw and self._encoding.explicit:
+            self._transcoder = Transcoder(self._encoding, explicit=False)
+        elif syntax == EXPLICIT_BIG:
+            self._transcoder = Transcoder(self._encoding, explicit=True)
+            syntax = EXPLICIT_LITTLE
+        if self._raw:
+            return raw_header(IMPLICIT_LITTLE.encode())
+        sop_class = values.get(SOP_CLASS, b"").strip(b"\0 ") or self._request.sop_class_uid.encode("latin-1", "replace")
+        return header(sop_class, self._uid, syntax.encode("latin-1", "replace"))
+
+    def _send(self, pieces: Sequence[Piece]) -> None:
+        if self._transcoder is None:
+            self._write_all(pieces)
+            return
+        self._write_all(self._transcoder.feed(pieces))
+        if self._transcoder.fault:
+            raise StoreFault(f"***Object cannot be converted: {self._transcoder.fault}")
+
+    def _write_all(self, pieces: Sequence[Piece]) -> None:
+        """Write views as they are, however many, however little the system takes at once."""
+        if len(pieces) > _VECTORS:
+            for first in range(0, len(pieces), _VECTORS):
+                self._write_all(pieces[first : first + _VECTORS])
+            return
+        total = sum(map(len, pieces))
+        written = os.writev(self._fd, pieces) if total else 0
+        while written < total:
+            rest = memoryview(b"".join(pieces))[written:]
+            written += os.write(self._fd, rest)
+
+    # -- the end
+
+    def _enter(self) -> int:
+        stores, values = self._stores, self._walker.values
+        if self._stores.options.sync_files:
+            os.fdatasync(self._fd)
+        os.close(self._fd)
+        self._fd = -1
+        spool = self._spool
+        if spool is None:
+            raise StoreFault("***Object has no file")
+        rows = stores.rows.make(values, big_endian=self._encoding.big_endian)
+        placement = Placement(stores.options, stores.devices, spool, self._temporary, self._path(), self._uid)
+        self._report_attributes(rows.truncations, placement.path)
+        outcome = stores.writer.submit(Entry(rows, placement, placement.path))
+        if outcome != Outcome.STORED:
+            spool.discard(self._temporary)
+        full_path = os.fsdecode(spool.root + placement.path)
+        if outcome == Outcome.KEPT:
+            stores.log.console(f"File already exists: {full_path}")
+        elif outcome == Outcome.STORED:
+            stores.log.console(f"{'Rewritten' if placement.rewritten else 'Written'} file: {full_path}")
+        return SUCCESS if outcome in (Outcome.STORED, Outcome.KEPT) else stores.options.failed_status
+
+    def _path(self) -> bytes:
+        naming = Naming(
+            int(time.time()),
+            next(self._stores.counter),
+            self._request.calling_ae.encode("latin-1", "replace"),
+            self._request.called_ae.encode("latin-1", "replace"),
+        )
+        bound = self._stores.options.max_file_name
+        return file_name(
+            self._stores.syntax, self._walker.values, naming, compressed=self._compressed, max_length=bound
+        )
+
+    def _report_attributes(self, truncations: tuple[Truncation, ...], path: bytes) -> None:
+        log, values = self._stores.log, self._walker.values
+        if not values.get(SERIES_NUMBER):
+            log.console("No Series number")
+        if not values.get(IMAGE_NUMBER):
+            log.console("No image number")
+        for cut in truncations:
+            stars = "" if cut.column in self._stores.options.allow_truncate else "***"
+            log.console(f"{stars}Truncated {cut.column} from {cut.length} to {cut.limit} chars in file: {shown(path)}")
+
+    def _fail(self, line: str) -> None:
+        """Remember the first fault and leave nothing behind."""
+        self._fault = self._fault or line
+        self._held = []
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        if self._spool is not None:
+            try:
+                self._spool.discard(self._temporary)
+            except OSError as error:
+                self._stores.log.console(_trouble(error))
+            self._spool = None
+
+
+def _sop_uid(values: dict[int, bytes]) -> bytes:
+    """The data set's own UID, which goes before the command's. Raises `StoreFault` if it has none that can be a key."""
+    uid = values.get(SOP_UID, b"").split(b"\0", 1)[0].strip(b" ")
+    if not uid or len(uid) > 64:
+        raise StoreFault(
+            f"***Object has {'a SOP instance UID of more than 64 characters' if uid else 'no SOP instance UID'}"
+        )
+    return uid
+
+
+def _trouble(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "*** Out of disk space"
+    return f"***File cannot be written: {error.strerror or error}"

@@ -1,0 +1,66 @@
+"""Reading the attributes of a file that is already in the archive, or was put beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from dgate.archive import fixups
+from dgate.archive.elements import DEFLATED, Walker, encoding_of
+from dgate.archive.filename import SOP_UID
+from dgate.archive.options import ArchiveOptions
+from dgate.archive.part10 import NotDicomError, read_meta
+from dgate.archive.rows import RowMaker, Rows
+from dgate.archive.tables import Tables
+from dgate.archive.writer import Location
+
+_CHUNK = 64 * 1024
+_FIRST_CHUNK = 8 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FileReader:
+    """Makes rows from files, as storing them did."""
+
+    tables: Tables
+    options: ArchiveOptions
+    rows: RowMaker
+
+    def read(self, file: BinaryIO) -> Rows:
+        """The rows for the object in this file; only its head is read. Raises `NotDicomError`, OSError."""
+        meta = read_meta(file)
+        if meta.transfer_syntax == DEFLATED:
+            raise NotDicomError("deflated objects are not supported")
+        encoding = encoding_of(meta.transfer_syntax)
+        walker = Walker(encoding, self.tables.wanted | fixups.WANTED)
+        file.seek(meta.offset)
+        size = _FIRST_CHUNK
+        while walker.head_end is None and not walker.fault:
+            chunk = file.read(size)
+            if not chunk:
+                walker.end()
+                break
+            walker.feed(chunk)
+            size = _CHUNK
+        if walker.fault or not walker.values.get(SOP_UID, b"").strip(b"\0 "):
+            raise NotDicomError(walker.fault or "there is no SOP instance UID")
+        values = {**walker.values, **fixups.fix(walker.values, self.options).changes}
+        return self.rows.make(values, big_endian=encoding.big_endian)
+
+
+@dataclass(frozen=True, slots=True)
+class InPlace:
+    """The content of an entry whose file lies where it belongs; implements `Content` of the writer."""
+
+    location: Location
+
+    def place(self, known: Location | None) -> Location:
+        """Two files with one SOP instance UID: the later one wins."""
+        del known
+        return self.location
+
+    def undo(self) -> None:
+        """The file stays."""
+
+    def settle(self) -> None:
+        """The file stays."""

@@ -1,0 +1,80 @@
+"""What the archive needs to know from dicom.ini, ready for use. The one place that knows the names of the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dgate.config.settings import Settings
+
+_ORIGINAL_STARTUP = "pragmasynchronous=off"
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveOptions:
+    """Settings of storage, database and query."""
+
+    ae_title: str
+    database: str
+    startup: str
+    """A statement of the operator's own to run on each connection. The original's default is not one."""
+    devices: tuple[bytes, ...]
+    full_threshold: int
+    ignore_threshold: bool
+    table_names: tuple[str, str, str, str]
+    worklist_name: str
+    sort_orders: tuple[str, str, str, str]
+    truncate_names: int
+    max_field_length: int
+    allow_truncate: frozenset[str]
+    file_name_syntax: str
+    max_file_name: int
+    rename_on_rewrite: bool
+    ignore_rewrite: bool
+    failed_status: int
+    allow_empty_id: bool
+    fix_philips: bool
+    fix_kodak: bool
+    computed_fields: bool
+    iso_ir: int
+
+    @property
+    def sync_files(self) -> bool:
+        """Whether the operator asked for durability against loss of power: then files are synced as commits are."""
+        words = self.startup.lower()
+        return "synchronous" in words and ("full" in words or "extra" in words)
+
+
+def options_from(settings: Settings) -> ArchiveOptions:
+    """Pick what the archive uses."""
+    startup = settings.sqlite_startup.strip().rstrip(";")
+    return ArchiveOptions(
+        ae_title=settings.ae_title,
+        database=settings.database,
+        startup="" if startup.lower().replace(" ", "") == _ORIGINAL_STARTUP else startup,
+        devices=tuple(folder.encode("utf-8", "surrogateescape") for folder in settings.mag_devices),
+        full_threshold=settings.mag_full_threshold,
+        ignore_threshold=settings.ignore_mag_threshold,
+        table_names=(settings.patient_table, settings.study_table, settings.series_table, settings.image_table),
+        worklist_name=settings.worklist_table,
+        sort_orders=(
+            settings.patient_query_sort_order,
+            settings.study_query_sort_order,
+            settings.series_query_sort_order,
+            settings.image_query_sort_order,
+        ),
+        truncate_names=max(settings.truncate_field_names, 0),
+        max_field_length=max(settings.max_field_length, 0),
+        allow_truncate=frozenset(settings.allow_truncate),
+        file_name_syntax=settings.file_name_syntax,
+        max_file_name=settings.max_file_name_length,
+        rename_on_rewrite=settings.rename_on_rewrite,
+        ignore_rewrite=settings.ignore_rewrite,
+        failed_status=settings.storage_failed_error_code,
+        allow_empty_id=settings.allow_empty_patient_id,
+        fix_philips=settings.fix_philips,
+        fix_kodak=settings.fix_kodak,
+        computed_fields=settings.enable_computed_fields,
+        iso_ir=settings.queries_return_iso_ir,
+    )

@@ -1,0 +1,162 @@
+"""From a request to one SELECT (conquest-server.md 9.1). Pure: request -> plan -> SQL text and parameters."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+from dgate.archive.identifier import BAD_IDENTIFIER, RETRIEVE_AE_TAG, Answer, Identifier, Key
+from dgate.archive.matching import Condition, condition
+from dgate.archive.options import ArchiveOptions
+from dgate.archive.tables import Column, Level, Table, Tables
+from dgate.interfaces import QueryFailure
+
+PATIENT_NAME = 0x00100010
+ORDER_TAG, LIMIT_TAG, OFFSET_TAG = 0x99990C00, 0x99990C01, 0x99990C02
+PLACE_COLUMNS = {0x99990800: "ObjectFile", 0x99990801: "DeviceName"}
+
+COMPUTED: dict[int, tuple[Level, Level]] = {
+    0x00201200: (Level.PATIENT, Level.STUDY),
+    0x00201202: (Level.PATIENT, Level.SERIES),
+    0x00201204: (Level.PATIENT, Level.IMAGE),
+    0x00201206: (Level.STUDY, Level.SERIES),
+    0x00201208: (Level.STUDY, Level.IMAGE),
+    0x00201209: (Level.SERIES, Level.IMAGE),
+}
+"""Number of (patient, study, series) related (studies, series, instances): level asked at, level counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One attribute of the answers: an SQL expression, or a fixed value where that is empty."""
+
+    answer: Answer
+    sql: str
+    fixed: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a SELECT is made of."""
+
+    level: Level
+    top: Level
+    outputs: tuple[Output, ...]
+    conditions: tuple[Condition, ...]
+    distinct: bool
+    order: str
+    limit: int | None
+    offset: int
+
+
+def make_plan(identifier: Identifier, tables: Tables, options: ArchiveOptions, *, big_endian: bool = False) -> Plan:
+    """Decide what is selected, joined and demanded. Raises `QueryFailure` if no key is usable."""
+    outputs: list[Output] = []
+    conditions: list[Condition] = []
+    level = top = identifier.level
+    for key in identifier.keys:
+        found = find_column(tables, level, key.tag)
+        if found is None:
+            outputs += _special(key, level, tables, options)
+            continue
+        at, column = found
+        name = f"{tables.levels[at].name}.{column.name}"
+        top = min(top, at)
+        outputs.append(Output(Answer(key.tag, key.vr, column.dt), name))
+        demanded = condition(column, name, key, big_endian=big_endian)
+        conditions += [demanded] if demanded else []
+    if not any(output.sql for output in outputs):
+        raise QueryFailure(BAD_IDENTIFIER, "no key of the query is in the database")
+    order, order_top = _order(identifier, tables, options)
+    distinct = not any(output.answer.tag == tables.levels[level].key.tag for output in outputs)
+    limit, offset = _number(identifier, LIMIT_TAG), _number(identifier, OFFSET_TAG)
+    return Plan(level, min(top, order_top), tuple(outputs), tuple(conditions), distinct, order, limit, offset or 0)
+
+
+def find_column(tables: Tables, level: Level, tag: int) -> tuple[Level, Column] | None:
+    """The column of an attribute, looked for from the level upwards."""
+    for at in range(level, -1, -1):
+        column = tables.levels[at].column(tag)
+        if column is not None:
+            return Level(at), column
+    return None
+
+
+def _special(key: Key, level: Level, tables: Tables, options: ArchiveOptions) -> list[Output]:
+    """Keys that are no column: own AE title, counts, where the file lies. All others are ignored."""
+    if key.tag == RETRIEVE_AE_TAG:
+        return [Output(Answer(key.tag, key.vr, "STR"), "", options.ae_title.encode("latin-1", "replace").ljust(16))]
+    if key.tag in PLACE_COLUMNS and level == Level.IMAGE:
+        return [Output(Answer(key.tag, key.vr, "STR"), f"{tables.levels[level].name}.{PLACE_COLUMNS[key.tag]}")]
+    asked_at, counted = COMPUTED.get(key.tag, (None, level))
+    if options.computed_fields and asked_at == level:
+        return [Output(Answer(key.tag, key.vr, "STR"), _count(tables, level, counted))]
+    return []
+
+
+def _count(tables: Tables, level: Level, counted: Level) -> str:
+    """A subselect that counts the rows of a lower table below the current row."""
+    chain = [tables.levels[at] for at in range(counted, level, -1)]
+    joins = "".join(_join(below, above) for below, above in itertools.pairwise(chain))
+    outer = tables.levels[level]
+    top = chain[-1]
+    return (
+        f"(SELECT COUNT(*) FROM {chain[0].name}{joins}"  # noqa: S608 - names from checked configuration
+        f" WHERE {top.name}.{top.link.name} = {outer.name}.{outer.key.name})"
+    )
+
+
+def _join(below: Table, above: Table) -> str:
+    return f" JOIN {above.name} ON {below.name}.{below.link.name} = {above.name}.{above.key.name}"
+
+
+def _order(identifier: Identifier, tables: Tables, options: ArchiveOptions) -> tuple[str, Level]:
+    """The ORDER BY text and the highest table it needs: the request's own, the configured one, or by patient name."""
+    level = identifier.level
+    asked = next((key.text for key in identifier.keys if key.tag == ORDER_TAG), b"")
+    named = _named_column(asked.decode("latin-1"), tables, level)
+    if named is not None:
+        return named
+    if options.sort_orders[level]:
+        text = options.sort_orders[level].lower()
+        return options.sort_orders[level], next(
+            (at for at in Level if at <= level and tables.levels[at].name.lower() + "." in text), level
+        )
+    if level <= Level.STUDY and any(key.tag == PATIENT_NAME for key in identifier.keys):
+        found = find_column(tables, level, PATIENT_NAME)
+        if found is not None:
+            return f"{tables.levels[found[0]].name}.{found[1].name}", found[0]
+    return "", level
+
+
+def _named_column(text: str, tables: Tables, level: Level) -> tuple[str, Level] | None:
+    """`Column`, `Table.Column`, with ` desc` perhaps; None for anything that is not a known column."""
+    words = text.lower().split()
+    if not words or len(words) > 2 or words[1:] not in ([], ["asc"], ["desc"]):
+        return None
+    table_name, _, column_name = words[0].rpartition(".")
+    for at in range(level, -1, -1):
+        table = tables.levels[at]
+        for column in table.columns:
+            if column.name.lower() == column_name and table_name in ("", table.name.lower()):
+                return " ".join([f"{table.name}.{column.name}", *words[1:]]), Level(at)
+    return None
+
+
+def _number(identifier: Identifier, tag: int) -> int | None:
+    text = next((key.text.strip() for key in identifier.keys if key.tag == tag), b"")
+    return int(text) if text.isdigit() and len(text) <= 9 else None
+
+
+def statement(plan: Plan, tables: Tables) -> tuple[str, tuple[bytes, ...]]:
+    """The SELECT and its parameters; the columns are the outputs that have an expression, in order."""
+    columns = ", ".join(output.sql for output in plan.outputs if output.sql)
+    chain = [tables.levels[at] for at in range(plan.level, plan.top - 1, -1)]
+    joins = "".join(_join(below, above) for below, above in itertools.pairwise(chain))
+    where = " AND ".join(part.sql for part in plan.conditions)
+    text = f"SELECT {'DISTINCT ' if plan.distinct else ''}{columns} FROM {chain[0].name}{joins}"  # noqa: S608
+    text += f" WHERE {where}" if where else ""
+    text += f" ORDER BY {plan.order}" if plan.order else ""
+    if plan.limit is not None or plan.offset:
+        text += f" LIMIT {-1 if plan.limit is None else plan.limit} OFFSET {plan.offset}"
+    return text, tuple(parameter for part in plan.conditions for parameter in part.parameters)

@@ -1,0 +1,110 @@
+"""C-FIND: a request in, encoded answers out, row by row as the client takes them (conquest-server.md 9.1, 10)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from dgate.archive.elements import Encoding, encode_element, encoding_of
+from dgate.archive.identifier import BAD_IDENTIFIER, CHARACTER_SET_TAG, LEVEL_TAG, Identifier, parse_identifier
+from dgate.archive.index import DatabaseError, ReaderPool
+from dgate.archive.options import ArchiveOptions
+from dgate.archive.plan import Output, Plan, make_plan, statement
+from dgate.archive.tables import Tables
+from dgate.archive.writer import shown
+from dgate.interfaces import Log, QueryFailure, QueryModel
+
+_MODEL_NAMES: dict[QueryModel, str] = {
+    "patient": "PatientRoot",
+    "study": "StudyRoot",
+    "patient_study": "PatientStudyOnly",
+}
+
+
+class Finder:
+    """Answers queries from the committed rows. Thread-safe."""
+
+    def __init__(self, options: ArchiveOptions, tables: Tables, readers: ReaderPool, log: Log) -> None:
+        self._options = options
+        self._tables = tables
+        self._readers = readers
+        self._log = log
+
+    def find(self, model: QueryModel, identifier: bytes, transfer_syntax: str) -> Iterator[bytes]:
+        """Start a query. Raises `QueryFailure` at once, or from the iterator when the database fails midway."""
+        encoding = encoding_of(transfer_syntax)
+        request = parse_identifier(identifier, transfer_syntax, model)
+        name = _MODEL_NAMES[model]
+        self._log.console(f"({name}Query) search level: {shown(request.level_text)}")
+        plan = make_plan(request, self._tables, self._options, big_endian=encoding.big_endian)
+        return self._run(plan, _Encoder(request, plan, encoding, self._options), name)
+
+    def _run(self, plan: Plan, encoder: _Encoder, name: str) -> Iterator[bytes]:
+        sql, parameters = statement(plan, self._tables)
+        self._report(plan, parameters)
+        try:
+            connection = self._readers.borrow()
+        except DatabaseError as error:
+            raise _failure(error) from error
+        try:
+            cursor = connection.execute(sql, parameters)
+        except sqlite3.Error as error:
+            connection.close()
+            raise _failure(error) from error
+        return self._rows(connection, cursor, encoder, name)
+
+    def _rows(
+        self, connection: sqlite3.Connection, cursor: sqlite3.Cursor, encoder: _Encoder, name: str
+    ) -> Iterator[bytes]:
+        count = 0
+        try:
+            for row in cursor:
+                count += 1
+                yield encoder.encode(row)
+        except sqlite3.Error as error:
+            raise _failure(error) from error
+        finally:
+            cursor.close()
+            self._readers.give_back(connection)
+            self._log.debug(f"Records = {count}")
+            self._log.console(f"C-Find ({name}) located {count} records")
+
+    def _report(self, plan: Plan, parameters: tuple[bytes, ...]) -> None:
+        log, names = self._log, [output.sql for output in plan.outputs if output.sql]
+        log.debug(f"Query On {plan.level.name.capitalize()}")
+        log.debug(f"Issue Query on Columns: {', '.join(names)}")
+        values = ", ".join(map(shown, parameters[:20]))
+        log.debug(f"Values: {' and '.join(part.sql[:200] for part in plan.conditions)} [{values}]")
+        chain = range(plan.level, plan.top - 1, -1)
+        log.debug(f"Tables: {', '.join(self._tables.levels[at].name for at in chain)}")
+        if plan.order:
+            log.debug(f"Sort: {plan.order}")
+
+
+def _failure(error: Exception) -> QueryFailure:
+    return QueryFailure(BAD_IDENTIFIER, f"SQLITEExec error: {error}")
+
+
+class _Encoder:
+    """Writes rows as identifiers, attributes in tag order."""
+
+    def __init__(self, request: Identifier, plan: Plan, encoding: Encoding, options: ArchiveOptions) -> None:
+        self._encoding = encoding
+        parts: list[tuple[int, Output | bytes]] = [(output.answer.tag, output) for output in plan.outputs]
+        level = encode_element(LEVEL_TAG, b"CS", request.level_text.rstrip(b"\0 "), encoding)
+        parts.append((LEVEL_TAG, level))
+        if options.iso_ir > 0:
+            value = b"ISO_IR %d" % options.iso_ir
+            parts.append((CHARACTER_SET_TAG, encode_element(CHARACTER_SET_TAG, b"CS", value, encoding)))
+        self._parts = [part for _, part in sorted(parts, key=lambda item: item[0])]
+
+    def encode(self, row: tuple[bytes | float | None, ...]) -> bytes:
+        """One answer."""
+        values = iter(row)
+        out: list[bytes] = []
+        for part in self._parts:
+            if isinstance(part, bytes):
+                out.append(part)
+            else:
+                out.append(part.answer.encode(next(values) if part.sql else part.fixed, self._encoding))
+        return b"".join(out)

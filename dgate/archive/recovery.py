@@ -1,0 +1,73 @@
+"""After a crash: what the last run left in a spool (see `spool.py`) is entered, put back or swept."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+
+from dgate.archive.index import DatabaseError
+from dgate.archive.objectfile import FileReader, InPlace
+from dgate.archive.part10 import NotDicomError
+from dgate.archive.spool import Intention, Spool
+from dgate.archive.writer import Entry, Location, Outcome, Writer, shown
+from dgate.interfaces import Log
+
+
+def recover(spool: Spool, writer: Writer, reader: FileReader, log: Log) -> None:
+    """Bring one device in order. Costs the listing of one folder when there is nothing to do.
+
+    Does nothing while another process receives on the device. If the index cannot be used now, the journal stays for
+    the next start.
+    """
+    if not spool.lock_for_sweep():
+        return
+    try:
+        complete = True
+        for intention in spool.intentions():
+            complete &= _settle(intention, spool, writer, reader, log)
+        for name in spool.leftovers() if complete else ():
+            spool.discard(name)
+        if complete:
+            spool.empty_journal()
+    finally:
+        spool.share()
+
+
+def _settle(intention: Intention, spool: Spool, writer: Writer, reader: FileReader, log: Log) -> bool:
+    """Look at one open intention; False if the index could not be asked or changed."""
+    try:
+        if intention.removal:
+            _finish_removal(intention, spool, writer)
+            return True
+        if intention.aside and not spool.exists(intention.path):
+            spool.put(intention.aside, intention.path)
+        if not spool.exists(intention.path):
+            return True
+        return _adopt(intention.path, spool, writer, reader, log)
+    except (DatabaseError, sqlite3.Error):
+        return False
+    except OSError as error:
+        log.console(f"***Recovery of {shown(intention.path)}: {error.strerror}")
+        return True
+
+
+def _finish_removal(intention: Intention, spool: Spool, writer: Writer) -> None:
+    """The old file of an object that lies elsewhere now."""
+    known = writer.location(intention.uid)
+    if known is not None and known != Location(spool.name, intention.path):
+        spool.remove(intention.path)
+
+
+def _adopt(path: bytes, spool: Spool, writer: Writer, reader: FileReader, log: Log) -> bool:
+    """Enter a file that was put into place: it is complete, or it would still be in the spool."""
+    try:
+        with os.fdopen(spool.open(path), "rb") as file:
+            rows = reader.read(file)
+    except NotDicomError as error:
+        log.console(f"***Recovery of {shown(path)}: {error}")
+        return True
+    entry = Entry(rows, InPlace(Location(spool.name, path)), path)
+    if writer.submit(entry) == Outcome.FAILED:
+        return False
+    log.console(f"Recovered file: {os.fsdecode(spool.root + path)}")
+    return True
