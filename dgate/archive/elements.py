@@ -95,7 +95,7 @@ class Walker:
         self._codec = _BIG_CODEC if encoding.big_endian else _LITTLE_CODEC
         self._explicit = encoding.explicit
         self._wanted = wanted
-        self._last = PIXEL_GROUP - 1 if wanted is None else max((t for t in wanted if t < PIXEL_GROUP), default=0)
+        self._last = ITEM - 1 if wanted is None else max((t for t in wanted if t < PIXEL_GROUP), default=0)
         self._limit = limit
         self._frames: list[tuple[bool, bool]] = []  # open undefined lengths: (is a sequence, explicit before it)
         self._base = 0

@@ -60,7 +60,8 @@ def test_there_are_files_of_many_kinds() -> None:
     assert len(syntaxes) > 8
 
 
-TRUNCATED = {"rtplan_truncated.dcm", "MR_truncated.dcm", "image_dfl.dcm", "rtstruct_truncated.dcm"}
+BROKEN = {"rtplan_truncated.dcm", "MR_truncated.dcm", "image_dfl.dcm", "rtstruct_truncated.dcm", "SC_rgb_jpeg.dcm"}
+"""Cut off, or (the last one) implicit inside although its transfer syntax is an explicit one."""
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -78,7 +79,7 @@ def test_stored_as_pydicom_reads_it(path: Path, house: House) -> None:
     status = incoming.finish()
     reason = " ".join(house.log.lines[before:])
     if status:
-        assert path.name in TRUNCATED or "inconsistent link" in reason, reason
+        assert path.name in BROKEN or "inconsistent link" in reason, reason
         return
     ((name, device),) = house.rows(f"SELECT ObjectFile, DeviceName FROM DICOMImages WHERE SOPInstanc = '{uid}'")
     stored = (house.data / name.decode("latin-1").encode("latin-1").decode("utf-8", "surrogateescape")).read_bytes()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import socket
 import subprocess
 
@@ -14,6 +13,7 @@ from pydicom.filereader import read_dataset
 from pynetdicom import AE, build_role
 
 from dgate.net.scu import EchoError, echo
+from tests import dcmtk
 
 from .conftest import PATIENT, Running, StartServer
 from .raw import CT, EVLE, IVLE, VERIFICATION
@@ -48,7 +48,7 @@ def test_pynetdicom_echo_and_store(patient_server: Running) -> None:
     ae = AE("PYNET")
     ae.add_requested_context(VERIFICATION)
     ae.add_requested_context(CT, EVLE)
-    role = build_role(CT, scp_role=True)
+    role = build_role(CT, scu_role=True, scp_role=True)
     association = ae.associate("127.0.0.1", patient_server.port, ae_title="ORACLE", ext_neg=[role])
     assert association.is_established
     assert association.acceptor.implementation_version_name == "1.5.0/OTHER"
@@ -89,11 +89,11 @@ def test_our_own_echo_client_says_why_it_failed(start_server: StartServer) -> No
 
 
 @pytest.mark.peer
-@pytest.mark.skipif(not shutil.which("storescu"), reason="dcmtk is not installed")
+@pytest.mark.skipif(not dcmtk.find("storescu"), reason="dcmtk is not installed")
 class TestDcmtk:
     def call(self, server: Running, program: str, *options: str, files: tuple[str, ...] = ()) -> None:
         where = ("127.0.0.1", str(server.port))
-        command = [program, "-aet", "DCMTK", "-aec", "ORACLE", *options, *where, *files]
+        command = [dcmtk.path(program), "-aet", "DCMTK", "-aec", "ORACLE", *options, *where, *files]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
 
