@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dgate.archive.archive import open_archive
 from dgate.archive.index import DatabaseError
 from dgate.config.kfactor import KFactor, parse_dicom_sql
-from dgate.config.soplist import SopListFile
+from dgate.config.live import LiveConfig
 from dgate.log import FileLog
 from dgate.net.limits import Doorkeeper, Limits
 from dgate.net.listener import Listener, bind
@@ -87,8 +87,7 @@ def _run(
 
 def _node(settings: Settings, archive: Archive, log: Log) -> Node:
     limits = Limits(idle=float(settings.tcpip_timeout)) if settings.tcpip_timeout > 0 else Limits()
-    sop_list = SopListFile(settings.sop_class_list).current
-    return Node(archive, log, limits, Doorkeeper(limits), sop_list, settings.storage_failed_error_code & 0xFFFF)
+    return Node(archive, log, limits, Doorkeeper(limits), LiveConfig(settings, log.console))
 
 
 def load_kfactor(path: str, log: Log) -> KFactor | None:

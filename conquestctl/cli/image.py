@@ -14,7 +14,14 @@ from conquestctl.cli.session import Session, current
 if TYPE_CHECKING:
     from docker import APIClient
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Build, list, save and load the container image.")
+HELP = """Build, list, save and load the container image.
+
+\b
+Example:
+  conquestctl image build && conquestctl image save dgate.tar.gz
+"""
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=HELP)
 
 Tag = Annotated[str | None, typer.Option("--tag", metavar="IMAGE", help="Name of the image [new instances' own].")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The file; .tar or .tar.gz.", show_default=False)]
@@ -38,7 +45,7 @@ def build(
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every step again.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    r"""Build the image, fetching its base when it is missing.
+    """Build the image, fetching its base when it is missing.
 
     This host's certificates and proxy settings are lent to the build and do not stay in the image.
 
@@ -62,7 +69,7 @@ def build(
 
 @app.command("list")
 def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
-    r"""List our images on the engine, and whether each was built from the sources of this program.
+    """List our images on the engine, and whether each was built from the sources of this program.
 
     \b
     Example:
@@ -92,7 +99,7 @@ def list_(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 @app.command("save")
 def save(ctx: typer.Context, file: File, tag: Tag = None, as_json: AsJson = False) -> None:
-    r"""Write the image to a file, to carry it to a machine without network.
+    """Write the image to a file, to carry it to a machine without network.
 
     \b
     Example:
@@ -112,7 +119,7 @@ def save(ctx: typer.Context, file: File, tag: Tag = None, as_json: AsJson = Fals
 
 @app.command("load")
 def load(ctx: typer.Context, file: File, as_json: AsJson = False) -> None:
-    r"""Bring in an image that `image save` wrote on another machine.
+    """Bring in an image that `image save` wrote on another machine.
 
     \b
     Example:

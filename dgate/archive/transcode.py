@@ -1,8 +1,8 @@
-"""Streaming conversion of an explicit data set to explicit or implicit little endian (PS3.5 7.1, 7.5; annex A).
+"""Streaming conversion of a data set to explicit or implicit little endian (PS3.5 7.1, 7.5; annex A).
 
 Works on pieces of any size and keeps no more than one element header between them. Sequences and items come out with
 undefined lengths, because their new lengths are not known when they begin; every value stays as it is but for its byte
-order.
+order. An implicit data set becomes explicit with the help of a dictionary (`vrs.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from struct import Struct
 
 from dgate.archive.elements import ITEM, ITEM_END, MAX_NESTING, SEQUENCE_END, SHORT_VRS, UNDEFINED, Encoding
+from dgate.archive.vrs import PIXEL_REPRESENTATION, VRs
 
 _SWAPPED = {
     b"US": 2, b"SS": 2, b"OW": 2, b"AT": 2, b"UL": 4, b"SL": 4, b"FL": 4, b"OF": 4, b"OL": 4,
@@ -26,14 +27,21 @@ Piece = bytes | memoryview
 
 
 class Transcoder:
-    """Feeds on the pieces of a data set whose structure a `Walker` has checked ahead of it."""
+    """Feeds on the pieces of a data set whose structure a `Walker` has checked ahead of it.
 
-    def __init__(self, source: Encoding, *, explicit: bool) -> None:
+    From implicit to explicit it needs `vrs`; an implicit data set stays as it is otherwise.
+    """
+
+    def __init__(self, source: Encoding, *, explicit: bool, vrs: VRs | None = None) -> None:
         order = ">" if source.big_endian else "<"
         self._big = source.big_endian
         self._read = Struct(order + "HH2sH").unpack_from
         self._read_long = Struct(order + "L").unpack_from
         self._explicit = explicit
+        self._implicit_source = not source.explicit
+        self._vrs = vrs or VRs({})
+        self._sign = b""  # the value of Pixel Representation as far as it has come
+        self._sign_left = 0
         self._carry = b""
         self._value = 0  # bytes left of the value that is being passed on
         self._width = 1  # its unit for byte swapping
@@ -83,6 +91,9 @@ class Transcoder:
             out.append(_swap(bytes(part[:usable]), self._width))
         if usable < len(part):
             self._carry = bytes(part[usable:])
+        if self._sign_left:
+            self._sign += bytes(part[: self._sign_left])
+            self._sign_left = max(0, self._sign_left - usable)
         self._value -= usable
         self._offset += usable
         return len(part)
@@ -96,6 +107,9 @@ class Transcoder:
         if group == 0xFFFE:
             self._mark(group << 16 | element, self._read_long(piece, position + 4)[0], out)
             return 8
+        if self._implicit_source:
+            self._implicit_element(group, element, self._read_long(piece, position + 4)[0], out)
+            return 8
         used = 8
         if vr not in SHORT_VRS:
             if not vr.isalpha():
@@ -107,8 +121,19 @@ class Transcoder:
         self._element(group, element, vr, length, used, out)
         return used
 
+    def _implicit_element(self, group: int, element: int, length: int, out: list[Piece]) -> None:
+        """Find the VR. What has an undefined length here is a sequence; what is too long for its VR is UN (6.2.2)."""
+        tag = group << 16 | element
+        vr = b"SQ" if length == UNDEFINED else self._vrs.find(tag, signed=self._sign == b"\1\0")
+        if length > 0xFFFF and vr in SHORT_VRS:
+            vr = b"UN"
+        self._element(group, element, vr, length, 8, out)
+        if tag == PIXEL_REPRESENTATION and length == 2:
+            self._sign, self._sign_left = b"", 2
+
     def _element(self, group: int, element: int, vr: bytes, length: int, used: int, out: list[Piece]) -> None:
         opens = vr == b"SQ" or length == UNDEFINED
+        self._check_fits(used, length)
         written = UNDEFINED if opens else length
         if not self._explicit:
             out.append(_IMPLICIT(group, element, written))
@@ -133,8 +158,15 @@ class Transcoder:
             if length == UNDEFINED:
                 self.fault = "an item of undefined length in a sequence of unknown type"
         else:
+            self._check_fits(8, length)
             out.append(_IMPLICIT(0xFFFE, 0xE000, UNDEFINED))
             self._open(length, 8, _IMPLICIT(0xFFFE, 0xE00D, 0), opaque=False)
+
+    def _check_fits(self, used: int, length: int) -> None:
+        """A value that reaches beyond the item or sequence it is in: what follows would be written as nonsense."""
+        end = self._frames[-1][0] if self._frames else -1
+        if length != UNDEFINED and 0 <= end < self._offset + used + length:
+            self.fault = "an element is longer than the item it is in"
 
     def _open(self, length: int, used: int, mark: bytes, *, opaque: bool) -> None:
         end = -1 if length == UNDEFINED else self._offset + used + length

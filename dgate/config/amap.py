@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dgate.config.faults import Fault
 from dgate.config.identity import ae_title_fault
 from dgate.config.inifile import as_text
 
@@ -65,6 +66,19 @@ class AcrNemaMap:
             if node.ae.lower() == ae.lower():
                 return _filled_in(node, ae)
         return None
+
+    def faults(self, file: str) -> tuple[Fault, ...]:
+        """Entries that can be no destination. They stay in the table, as in Conquest."""
+        found = ((node, _entry_fault(node)) for node in self.nodes)
+        return tuple(Fault(file, node.line, node.ae, fault, fatal=False) for node, fault in found if fault)
+
+
+def _entry_fault(node: Node) -> str:
+    if not node.port:
+        return "expected AE title, host and port; the entry can not be sent to"
+    if node.port_number is None and not node.port.endswith("*"):
+        return f"the port {node.port!r} is not a number from 1 to 65535; the entry can not be sent to"
+    return ""
 
 
 def ensure_own_entry(data: bytes, ae: str, host: str, port: int) -> bytes:

@@ -40,6 +40,12 @@ class Settings:
     ini: IniFile
     base_dir: str
     """The instance directory: where dicom.ini lies."""
+    path: str
+    """dicom.ini itself, whatever its name."""
+    given_port: int | None
+    """Option `-p` (or the environment), which goes before the file however often that is read."""
+    given_ae_title: str | None
+    """Option `-h`, likewise."""
 
     # identity and network
     ae_title: str = _key("MyACRNema", "none")
@@ -143,7 +149,8 @@ def load_settings(
 
     Pure, never raises: what is wrong is in the faults, and a non-fatal one says what was taken instead.
     """
-    reader = _Reader(ini, base_dir, os.path.join(base_dir, file_name))
+    path = os.path.join(base_dir, file_name)
+    reader = _Reader(ini, base_dir, path)
     values: dict[str, Any] = {item.name: reader.read(item) for item in fields(Settings) if "key" in item.metadata}
     values["driver"] = reader.driver()
     values["database"] = reader.database(values["driver"])
@@ -154,7 +161,55 @@ def load_settings(
     values["ae_title"] = reader.ae_title(values["ae_title"]) if ae_title is None else ae_title
     values["port"] = reader.port(values["port"]) if port is None else port
     reader.report_cuts()
-    return Settings(ini=ini, base_dir=base_dir, **values), tuple(reader.faults)
+    given: dict[str, Any] = {"given_port": port, "given_ae_title": ae_title}
+    return Settings(ini=ini, base_dir=base_dir, path=path, **given, **values), tuple(reader.faults)
+
+
+FIXED_AT_START = (
+    "port",
+    "acrnema_map",
+    "kfactor_file",
+    "dictionary",
+    "trouble_log",
+    "user_log",
+    "driver",
+    "database",
+    "sql_host",
+    "username",
+    "password",
+    "use_escape_string_constants",
+    "double_backslash_to_db",
+    "utf8_to_db",
+    "utf8_from_db",
+    "sqlite_startup",
+    "postgres_startup",
+    "mysql_startup",
+    "truncate_field_names",
+    "max_field_length",
+    "patient_table",
+    "study_table",
+    "series_table",
+    "image_table",
+    "worklist_table",
+    "mag_devices",
+    "mirror_devices",
+    "cache_devices",
+    "jukebox_devices",
+)
+"""What a running server has open or has built upon: a change in the file counts from the next start on."""
+
+
+def key_of(name: str) -> str:
+    """The key of dicom.ini that a field comes from, for messages."""
+    return _OTHER_KEYS.get(name) or next(item.metadata["key"] for item in fields(Settings) if item.name == name)
+
+
+_OTHER_KEYS = {
+    "driver": "SQLite, PostGres, MySQL",
+    "database": "SQLServer",
+    "allow_truncate": "AllowTruncate",
+    **{f"{kind.lower()}_devices": f"{kind}Devices" for kind in ("MAG", "MIRROR", "CACHE", "JUKEBOX")},
+}
 
 
 def resolve(base_dir: str, value: str) -> str:

@@ -1,11 +1,10 @@
 """dgatesop.lst: what an association may propose, and who may ask (conquest-server.md section 4).
 
-Conquest reads the file for each association; `SopListFile` does the same, but only when the file has changed.
+Conquest reads the file for each association; `dgate.config.live` does so when it has changed.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 MAX_LINE = 255
@@ -65,26 +64,3 @@ class SopList:
 
 EVERYTHING = SopList()
 """What a missing file means."""
-
-
-class SopListFile:
-    """The list as it is on disk now. Safe from several threads: the worst case is that two of them read the file."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._seen: tuple[tuple[int, int, int], SopList] | None = None
-
-    def current(self) -> SopList:
-        """The list for a new association. As in Conquest, a file that is missing or unreadable accepts everything."""
-        try:
-            facts = os.stat(self._path)
-            stamp = (facts.st_mtime_ns, facts.st_size, facts.st_ino)
-            seen = self._seen
-            if seen is not None and seen[0] == stamp:
-                return seen[1]
-            with open(self._path, "rb") as file:
-                parsed = SopList.parse(file.read())
-        except OSError:
-            return EVERYTHING
-        self._seen = (stamp, parsed)
-        return parsed

@@ -67,7 +67,7 @@ def _request_body(connection: Connection) -> bytes:
 
 
 def _decide(request: AssociateRequest, connection: Connection, node: Node) -> Agreement | AssociateReject:
-    agreement = negotiate(request, node.sop_list(), node.limits.max_length)
+    agreement = negotiate(request, node.config.sop_list, node.limits.max_length)
     if not isinstance(agreement, Agreement):
         node.log.console(_REFUSALS.get(agreement, "***Association request not understood") + _who(request, connection))
     elif not node.door.promote(connection):

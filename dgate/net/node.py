@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dgate.config.soplist import SopList
+    from dgate.config.live import LiveConfig
     from dgate.interfaces import Archive, Log
     from dgate.net.limits import Doorkeeper, Limits
 
@@ -20,7 +19,5 @@ class Node:
     log: Log
     limits: Limits
     door: Doorkeeper
-    sop_list: Callable[[], SopList]
-    """The list for a new association."""
-    store_failed: int = 0x0110
-    """StorageFailedErrorCode: the only failure status of a C-STORE."""
+    config: LiveConfig
+    """Settings, AE titles and SOP classes as they are now. Each look costs a comparison of times."""

@@ -41,10 +41,11 @@ class Store:
     def end(self) -> None:
         """Let the archive finish, then answer. A command without a data set stores nothing and fails."""
         node = self._link.node
-        status = node.store_failed
         if self._incoming is not None:
             incoming, self._incoming = self._incoming, None
             status = incoming.finish()
+        else:
+            status = node.config.settings.storage_failed_error_code & 0xFFFF
         if status == dimse.SUCCESS:
             node.log.user("C-Store", self._link.calling_ae)
         self._link.reply(self._context, dimse.response(self._command, status, instance=True))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
+DICTIONARY_FILE = Path(__file__).parents[3] / "templates" / "mount" / "config" / "dgate.dic"
 SQL_FILE = Path(__file__).parents[3] / "templates" / "mount" / "config" / "dicom.sql"
 UID = "1.2.826.0.1.3680043.8.498.77.1.1"
 

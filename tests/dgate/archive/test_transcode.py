@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
-from pydicom.filewriter import write_dataset
 from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 
-from dgate.archive.elements import BIG, LITTLE, Encoding
+from dgate.archive.elements import BIG, IMPLICIT, LITTLE, Encoding
 from dgate.archive.transcode import Transcoder
+from dgate.archive.vrs import VRs, read_vrs
+from tests.dgate.archive.support import DICTIONARY_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,8 +54,10 @@ def encoded(data: Dataset, encoding: Encoding, *, undefined: bool = False) -> by
     return file.getvalue()
 
 
-def convert(data: bytes, source: Encoding, *, explicit: bool, sizes: Sequence[int] = (1 << 20,)) -> bytes:
-    transcoder, out, start = Transcoder(source, explicit=explicit), [], 0
+def convert(
+    data: bytes, source: Encoding, *, explicit: bool, sizes: Sequence[int] = (1 << 20,), vrs: VRs | None = None
+) -> bytes:
+    transcoder, out, start = Transcoder(source, explicit=explicit, vrs=vrs), [], 0
     count = 0
     while start < len(data):
         size = sizes[count % len(sizes)]
@@ -66,7 +70,8 @@ def convert(data: bytes, source: Encoding, *, explicit: bool, sizes: Sequence[in
 
 def plain(data: Dataset) -> dict[Any, Any]:
     return {
-        element.tag: [plain(item) for item in element.value] if element.VR == "SQ" else element.value for element in data
+        element.tag: [plain(item) for item in element.value] if element.VR == "SQ" else element.value
+        for element in data
     }
 
 
@@ -121,3 +126,67 @@ def test_deep_nesting_is_a_fault() -> None:
         data = b"\x08\x00\x40\x11SQ\0\0" + len(data).to_bytes(4, "little") + data
     transcoder.feed([data])
     assert "deeper" in transcoder.fault
+
+
+@pytest.fixture(scope="module")
+def vrs() -> VRs:
+    return read_vrs(str(DICTIONARY_FILE))
+
+
+@pytest.mark.parametrize("undefined", [True, False])
+@pytest.mark.parametrize("size", [1, 3, 10, 1 << 20])
+def test_implicit_becomes_what_pydicom_writes_as_explicit(vrs: VRs, undefined: bool, size: int) -> None:
+    data = sample()
+    for item in data[0x00081140].value:
+        item[0x0040A730].value[0].pop(0x00720073, None)  # no OV in the dictionary
+    out = convert(encoded(data, IMPLICIT, undefined=undefined), IMPLICIT, explicit=True, sizes=(size,), vrs=vrs)
+    assert out == encoded(data, LITTLE, undefined=True)
+
+
+@pytest.mark.parametrize(("representation", "vr", "value"), [(0, "US", 65535), (1, "SS", -1)])
+@pytest.mark.parametrize("size", [1, 5, 1 << 20])
+def test_the_sign_of_the_pixels_decides(vrs: VRs, representation: int, vr: str, value: int, size: int) -> None:
+    data = Dataset()
+    data.add_new(0x00280103, "US", representation)
+    data.add_new(0x00280106, vr, value)
+    data.add_new(0x00283006, "OW", bytes(4))
+    out = convert(encoded(data, IMPLICIT), IMPLICIT, explicit=True, sizes=(size,), vrs=vrs)
+    assert out == encoded(data, LITTLE)
+
+
+def test_what_the_dictionary_does_not_know(vrs: VRs) -> None:
+    data = Dataset()
+    data.add_new(0x00090010, "LO", "MAKER")
+    data.add_new(0x00091001, "UN", b"xy")
+    data.add_new(0x00091002, "SQ", [Dataset()])
+    data.add_new(0x00104000, "UN", b"z" * 70000)  # LT has 16 bits for its length
+    data.add_new(0x60023000, "OW", bytes(4))
+    out = convert(encoded(data, IMPLICIT, undefined=True), IMPLICIT, explicit=True, vrs=vrs)
+    assert out == encoded(data, LITTLE, undefined=True)
+    assert convert(encoded(data, IMPLICIT, undefined=True), IMPLICIT, explicit=True).count(b"UN\0\0") == 2
+
+
+@pytest.mark.parametrize(("source", "explicit"), [(LITTLE, False), (BIG, True), (IMPLICIT, True)])
+def test_an_element_beyond_its_item_is_a_fault(vrs: VRs, source: Encoding, explicit: bool) -> None:
+    item = Dataset()
+    item.add_new(0x00080100, "SH", "CODE")
+    data = Dataset()
+    data.add_new(0x00081140, "SQ", [item])
+    content = encoded(data, source)
+    for at, wrong in ((content.index(b"CODE") - 1, 200), (content.index(b"CODE") - 4, 200)):
+        broken = bytearray(content)
+        broken[at] = wrong
+        transcoder = Transcoder(source, explicit=explicit, vrs=vrs)
+        transcoder.feed([bytes(broken)])
+        if transcoder.fault:
+            break
+    assert transcoder.fault == "an element is longer than the item it is in"
+
+
+@given(st.binary(max_size=300), st.integers(1, 40))
+@settings(max_examples=100, deadline=None)
+def test_random_implicit_bytes_never_raise(vrs: VRs, data: bytes, size: int) -> None:
+    transcoder = Transcoder(IMPLICIT, explicit=True, vrs=vrs)
+    for start in range(0, len(data), size):
+        transcoder.feed([data[start : start + size]])
+    transcoder.end()

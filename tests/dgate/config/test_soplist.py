@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dgate.config.soplist import EVERYTHING, SopList, SopListFile
+from dgate.config.soplist import EVERYTHING, SopList
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -57,20 +57,6 @@ def test_short_uids_are_never_accepted() -> None:
 
 def test_a_line_is_read_up_to_255_characters() -> None:
     assert SopList.parse(b"x" * 250 + b" " + CT.encode() + b" sop") == EVERYTHING
-
-
-def test_the_file_is_read_again_when_it_changes_and_its_absence_accepts_everything(tmp_path: Path) -> None:
-    path = tmp_path / "dgatesop.lst"
-    watched = SopListFile(str(path))
-    assert watched.current() is EVERYTHING
-    path.write_text(f"CT {CT} sop\n")
-    first = watched.current()
-    assert not first.accepts_abstract_syntax(MR)
-    assert watched.current() is first
-    path.write_text(f"CT {CT} sop\nMR {MR} sop\n")
-    assert watched.current().accepts_abstract_syntax(MR)
-    path.unlink()
-    assert watched.current() is EVERYTHING
 
 
 _UID = st.from_regex(r"1\.2\.840\.[0-9]{9,20}", fullmatch=True)

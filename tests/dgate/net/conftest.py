@@ -4,10 +4,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
-from dgate.config.soplist import EVERYTHING, SopList
+from dgate.config.inifile import IniFile
+from dgate.config.live import LiveConfig
+from dgate.config.settings import load_settings
 from dgate.interfaces import QueryModel, StoreRequest
 from dgate.net.limits import Doorkeeper, Limits
 from dgate.net.listener import Listener, bind
@@ -107,15 +110,26 @@ def wait_for(condition: Callable[[], bool], seconds: float = 10.0, context: Call
 StartServer = Callable[..., Running]
 
 
+def live_config(folder: Path, sops: bytes = b"") -> LiveConfig:
+    """The configuration of an instance in a folder: a minimal dicom.ini and, unless empty, a dgatesop.lst."""
+    ini = b"[sscscp]\nMicroPACS = sscscp\nSQLite = 1\nSQLServer = dicom.db3\nMAGDevice0 = data\n"
+    (folder / "dicom.ini").write_bytes(ini)
+    (folder / "acrnema.map").touch()
+    if sops:
+        (folder / "dgatesop.lst").write_bytes(sops)
+    settings, _ = load_settings(IniFile.parse(ini), str(folder))
+    return LiveConfig(settings, lambda _: None)
+
+
 @pytest.fixture
-def start_server() -> Iterator[StartServer]:
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
     """A factory: `start_server(limits=..., sops=...)`. All of them are stopped at the end, and must have no threads."""
     running: list[Running] = []
 
-    def start(limits: Limits = SHORT, sops: SopList = EVERYTHING, **changes: object) -> Running:
+    def start(limits: Limits = SHORT, sops: bytes = b"", **changes: object) -> Running:
         limits = replace(limits, **changes)  # type: ignore[arg-type]
         door, archive, log = Doorkeeper(limits), MemoryArchive(), MemoryLog()
-        listener = Listener(bind("127.0.0.1", 0), Node(archive, log, limits, door, lambda: sops))
+        listener = Listener(bind("127.0.0.1", 0), Node(archive, log, limits, door, live_config(tmp_path, sops)))
         listener.start()
         running.append(Running(listener, door, archive, log))
         return running[-1]

@@ -14,14 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dgate.config.soplist import EVERYTHING
 from dgate.interfaces import StoreRequest
 from dgate.net import dimse, pdu
 from dgate.net.limits import Doorkeeper
 from dgate.net.listener import Listener, bind
 from dgate.net.node import Node
 
-from .conftest import PATIENT, SHORT, MemoryArchive, MemoryIncoming, MemoryLog, Running, StartServer
+from .conftest import PATIENT, SHORT, MemoryArchive, MemoryIncoming, MemoryLog, Running, StartServer, live_config
 from .raw import (
     CT,
     CT_CONTEXT,
@@ -333,9 +332,9 @@ class BrokenArchive(MemoryArchive):
         raise ZeroDivisionError(request.sop_instance_uid)
 
 
-def test_a_fault_of_our_own_costs_one_association() -> None:
+def test_a_fault_of_our_own_costs_one_association(tmp_path: Path) -> None:
     door, log = Doorkeeper(SHORT), MemoryLog()
-    listener = Listener(bind("127.0.0.1", 0), Node(BrokenArchive(), log, SHORT, door, lambda: EVERYTHING))
+    listener = Listener(bind("127.0.0.1", 0), Node(BrokenArchive(), log, SHORT, door, live_config(tmp_path)))
     listener.start()
     try:
         with RawClient(listener.port) as client:
@@ -498,10 +497,9 @@ def test_threads_come_back_after_a_rush(start_server: StartServer) -> None:
 
 
 @pytest.fixture(scope="module")
-def sturdy() -> Iterator[int]:
-    listener = Listener(
-        bind("127.0.0.1", 0), Node(MemoryArchive(), MemoryLog(), SHORT, Doorkeeper(SHORT), lambda: EVERYTHING)
-    )
+def sturdy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    config = live_config(tmp_path_factory.mktemp("sturdy"))
+    listener = Listener(bind("127.0.0.1", 0), Node(MemoryArchive(), MemoryLog(), SHORT, Doorkeeper(SHORT), config))
     listener.start()
     before = threading.active_count()
     yield listener.port

@@ -10,9 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
-from conquestctl.engine.image_context import DEFAULT_IMAGE as ENGINE_IMAGE
 from conquestctl.fleet.render import View, renderer, template_folder, yaml_scalar
-from conquestctl.fleet.settings import DEFAULT_IMAGE
 
 VIEW = View("ct1", "CT1", 5678, "127.0.0.1", "i:1", "1:1", "conquest-1-ct1", "conquest-1", "10.213.0.0/22")
 
@@ -43,7 +41,3 @@ def test_the_fixed_files_are_copied_and_the_record_has_their_hashes() -> None:
     assert files[ini] == (template_folder() / ini).read_bytes()
     assert record["sha256"][ini] == hashlib.sha256(files[ini]).hexdigest()
     assert not any(path.endswith(".gitkeep") for path in files)
-
-
-def test_the_image_is_the_one_the_engine_builds() -> None:
-    assert DEFAULT_IMAGE == ENGINE_IMAGE
