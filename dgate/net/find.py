@@ -54,26 +54,24 @@ class Find:
             log.console("***C-Find identifier is missing or longer than 1 MB")
             self._finish(UNABLE_TO_PROCESS)
         else:
-            self._answer(*MODELS[sop_class])
+            self._answer(MODELS[sop_class][0])
 
     def abort(self) -> None:
         """Nothing is held."""
 
-    def _answer(self, model: QueryModel, name: str) -> None:
+    def _answer(self, model: QueryModel) -> None:
         node, message_id = self._link.node, self._command.message_id
         pending = dimse.response(self._command, dimse.PENDING, data_set=True)
-        found, status = 0, dimse.SUCCESS
+        status = dimse.SUCCESS
         try:
             for match in node.archive.find(model, bytes(self._identifier), self._context.transfer_syntax):
                 if self._link.cancelled(message_id):
                     status = CANCELLED
                     break
                 self._link.reply(self._context, pending, match)
-                found += 1
         except QueryFailure as fault:
             node.log.console(f"***C-Find failed: {fault}")
             status = fault.status
-        node.log.console(f"C-Find ({name}) located {found} records")
         self._finish(status)
 
     def _finish(self, status: int) -> None:
