@@ -33,10 +33,12 @@ CELL_STYLES = {
     "stored": "green",
     "running": "green",
     "failed": "red",
+    "problem": "red",
     "exited": "red",
     "restarting": "yellow",
     "created": "yellow",
     "paused": "yellow",
+    "warning": "yellow",
     "absent": "dim",
 }
 """Whole cells that carry a colour where colour is wanted; the word always says the same without it."""

@@ -9,35 +9,19 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from conquestctl import __version__
+from conquestctl.cli import create, doctor, down, echo, image, logs, restart, rm, send, show, status, up
+from conquestctl.cli import exec as exec_
+from conquestctl.cli import list as list_
+from conquestctl.cli import set as set_
 from conquestctl.cli.session import open_session, output_of
 from conquestctl.errors import ConquestError, ExitStatus, Interrupted, StorageError, UsageError
 from conquestctl.output import Environment, Output
-
-FAMILIES = (
-    "create",
-    "list",
-    "show",
-    "set",
-    "rm",
-    "up",
-    "down",
-    "restart",
-    "status",
-    "echo",
-    "send",
-    "logs",
-    "exec",
-    "image",
-    "doctor",
-)
-"""Modules of `conquestctl.cli` with a `register(app)` each, in the order `--help` lists them."""
 
 STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -112,12 +96,8 @@ def conquestctl(
     ctx.obj = open_session(output, root, engine)
 
 
-for _family in FAMILIES:
-    try:
-        import_module(f"conquestctl.cli.{_family}").register(app)
-    except ModuleNotFoundError as missing:
-        if missing.name != f"conquestctl.cli.{_family}":
-            raise
+for family in (create, list_, show, set_, rm, up, down, restart, status, echo, send, logs, exec_, image, doctor):
+    family.register(app)  # in the order in which `--help` lists them
 
 
 def run(arguments: Sequence[str], environment: Environment) -> int:
