@@ -1,7 +1,8 @@
-"""Where the server's lines go (conquest-server.md section 10): stdout, PacsTrouble.log, PacsUser.log.
+"""Where the server's lines go (conquest-server.md section 10).
 
-Much of what is logged comes from strangers. One call is one line: a control character of any kind is shown, not
-obeyed, so nobody can forge a line or drive the terminal of whoever reads it.
+That is stdout, log files, the operator's console by UDP, PacsTrouble.log and PacsUser.log. Much of what is logged comes
+from strangers. One call is one line: a control character of any kind is shown, not obeyed, so nobody can forge a line
+or drive the terminal of whoever reads it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,11 @@ from __future__ import annotations
 import os
 import threading
 import time
+from typing import Protocol
 
+CONSOLE_PORT = 1111
+"""Where the operator's console listens unless told otherwise."""
+MAX_DATAGRAM = 8192
 CHECK_SECONDS = 1.0
 """How often a log file is looked up again, in case somebody has moved it away."""
 
@@ -37,27 +42,66 @@ def _encoded(line: str) -> bytes:
     return (clean(line) + "\n").encode("utf-8", "surrogateescape")
 
 
+class Sink(Protocol):
+    """Takes whole lines, each with its line end. Never raises."""
+
+    def append(self, line: bytes) -> None:
+        """Take one line."""
+
+    def close(self) -> None:
+        """Give back what is open. No lines come after."""
+
+
 class FileLog:
     """The `Log` of the running server. Thread-safe; never raises: a full disk costs lines, not the server."""
 
     def __init__(self, *, verbose: bool, trouble_path: str, user_path: str, output: int = 1) -> None:
-        self._output = output if verbose else -1
         self._lock = threading.Lock()
+        self._console: tuple[Sink, ...] = ()
+        self._debug: tuple[Sink, ...] = ()
+        self._files: set[tuple[str, bool]] = set()
         self._trouble = _AppendedFile(trouble_path)
         self._user = _AppendedFile(user_path)
+        if verbose:
+            self._add(_Output(output), debug=True)
+
+    def add_file(self, path: str, *, debug: bool, stamped: bool) -> None:
+        """Write normal lines to a file as well, and debug lines too if `debug`; `stamped` puts the time before each.
+
+        A file that is asked for again is not written twice.
+        """
+        with self._lock:
+            if (path, debug) in self._files:
+                return
+            self._files.add((path, debug))
+        file = _AppendedFile(path)
+        self._add(_Stamped(file) if stamped else file, debug=debug)
+
+    def add_console(self, host: str, port: int, name: str) -> None:
+        """Send normal lines by UDP to an operator's console, each with `[name] ` before it. Raises `OSError`."""
+        self._add(_Datagrams(host, port, name), debug=False)
+
+    def _add(self, sink: Sink, *, debug: bool) -> None:
+        with self._lock:
+            self._console += (sink,)
+            if debug:
+                self._debug += (sink,)
 
     def console(self, line: str) -> None:
         """A normal line; one with `***` goes to PacsTrouble.log as well."""
-        self.debug(line)
+        if self._console:
+            data = _encoded(line)
+            for sink in self._console:
+                sink.append(data)
         if "***" in line:
             self.trouble(line)
 
     def debug(self, line: str) -> None:
-        """A line for stdout only."""
-        if self._output >= 0:
+        """A line for those who want to see everything."""
+        if self._debug:
             data = _encoded(line)
-            with self._lock:
-                _write(self._output, data)
+            for sink in self._debug:
+                sink.append(data)
 
     def trouble(self, line: str) -> None:
         """A line for PacsTrouble.log only."""
@@ -69,8 +113,59 @@ class FileLog:
 
     def close(self) -> None:
         """Give the files back; later lines open them again."""
-        self._trouble.close()
-        self._user.close()
+        for sink in (*self._console, self._trouble, self._user):
+            sink.close()
+
+
+class _Output:
+    """A descriptor that was open before us and stays open after us."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+
+    def append(self, line: bytes) -> None:
+        with self._lock:
+            try:
+                _write(self._descriptor, line)
+            except OSError:
+                return  # the reader has gone; what serves DICOM goes on
+
+    def close(self) -> None:
+        """Not ours to close."""
+
+
+class _Stamped:
+    """Puts the time before each line; an empty line becomes a lone time stamp."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self.close = sink.close
+
+    def append(self, line: bytes) -> None:
+        self._sink.append(f"{time.ctime()} ".encode() + line)
+
+
+class _Datagrams:
+    """An operator's console. Whether it listens, nobody knows."""
+
+    def __init__(self, host: str, port: int, name: str) -> None:
+        import socket
+
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        self._address = address
+        self._socket = socket.socket(family, kind, protocol)
+        self._socket.setblocking(False)
+        self._prefix = f"[{clean(name)}] ".encode("utf-8", "surrogateescape")
+
+    def append(self, line: bytes) -> None:
+        try:
+            self._socket.sendto((self._prefix + line)[:MAX_DATAGRAM], self._address)
+        except OSError:
+            return  # nobody listens, or nobody reads fast enough: such a line is lost, as it is in the original
+
+    def close(self) -> None:
+        self._socket.close()
 
 
 class _AppendedFile:
@@ -115,9 +210,6 @@ class _AppendedFile:
 
 
 def _write(descriptor: int, data: bytes) -> None:
-    """All of it, unless the other end is gone or full."""
-    try:
-        while data:
-            data = data[os.write(descriptor, data) :]
-    except OSError:
-        return
+    """All of it. Raises `OSError` when the other end is gone or full."""
+    while data:
+        data = data[os.write(descriptor, data) :]

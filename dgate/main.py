@@ -1,51 +1,24 @@
-"""The command line of the server, with Conquest's options (conquest-server.md section 11.1)."""
+"""The program: carries out what the command line asks for (conquest-server.md section 11.1)."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
-from dgate.config.identity import MAX_AE_TITLE
 from dgate.config.inifile import IniFile
 from dgate.config.settings import Settings, load_settings
+from dgate.options import HELP, SHOWN, Options, UsageError, parse
 
-HELP = """\
-Usage: dgate [-v] [-wDIR] [options]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-  -wDIR, -wFILE.ini  instance directory, or its configuration file (default: the directory of the program)
-  -v                 log to stdout; without it the program is silent
-  -pPORT -hAE        override TCPPort and MyACRNema
-  -qHOST             address to serve on, or the host that --echo talks to
-  -r, -r1            make the tables anew and enter all stored files (1: without keys and indices)
-  -i, -i1            make the tables anew, empty (1: without keys and indices)
-  --echo[:host:port] send a C-ECHO to the server; exit status 0 when it answers
-  -?                 this help
+    from dgate.log import FileLog
 
-Without -r, -i or --echo the program serves until SIGTERM or SIGINT.
-"""
-
-
-class UsageError(Exception):
-    """An option that is not understood."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The command line, read."""
-
-    where: str
-    verbose: bool = False
-    port: int | None = None
-    ae_title: str | None = None
-    host: str = ""
-    action: str = "serve"
-    """`serve`, `regenerate`, `initialise` or `echo`."""
-    mode: int = 0
-    target: str = ""
-    """Of `--echo`: `host:port`, or empty."""
+LOOPBACK = "127.0.0.1"
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it: 128 and the number of SIGINT."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,44 +32,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = _settings(options)
     if settings is None:
         return 1
+    try:
+        return _act(options, settings)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _act(options: Options, settings: Settings) -> int:
     if options.action == "echo":
         return _echo(options, settings)
+    if options.action == "send":
+        from dgate.commands.client import send
+
+        return send(settings, options.host or LOOPBACK, settings.port, options.argument)
+    if options.action == "status":
+        from dgate.commands.client import show
+
+        return show(settings, options.host or LOOPBACK, settings.port, options.argument)
+    if options.action == "uid":
+        return _uid(settings)
+    if options.action == "lua":
+        _say("***Lua scripts are not available yet in this server")
+        return 1
+    return _with_log(options, settings)
+
+
+def _with_log(options: Options, settings: Settings) -> int:
+    log = _log(options, settings)
     if options.action == "serve":
         from dgate.server import serve
 
-        return serve(settings, listen=options.host, verbose=options.verbose)
-    return _database(options, settings)
-
-
-def parse(words: Sequence[str], default_where: str) -> Options:
-    """Read the options, left to right; the last one of a kind counts. Raises `UsageError`."""
-    options = Options(default_where)
-    for word in words:
-        options = replace(options, **_option(word))
-    return options
-
-
-def _option(word: str) -> dict[str, Any]:
-    """What one word sets. Raises `UsageError`."""
-    if word == "-v":
-        return {"verbose": True}
-    if word in {"-r", "-r1", "-i", "-i1"}:
-        return {"action": "regenerate" if word[1] == "r" else "initialise", "mode": int(word[2:] or 0)}
-    if word == "--echo" or word.startswith("--echo:"):
-        return {"action": "echo", "target": word[len("--echo:") :]}
-    name, value = word[:2], word[2:]
-    if name == "-p":
-        return {"port": _port(value)}
-    field = {"-w": "where", "-h": "ae_title", "-q": "host"}.get(name)
-    if field is None or not value:
-        raise UsageError(word)
-    return {field: value[:MAX_AE_TITLE] if field == "ae_title" else value}
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= len(text) <= 5 and 1 <= int(text) <= 65535):
-        raise UsageError(text)
-    return int(text)
+        return serve(settings, log, listen=options.host)
+    try:
+        if options.action in SHOWN.values():
+            return _show(options.action, settings, log)
+        return _change(options, settings, log)
+    finally:
+        log.close()
 
 
 def _settings(options: Options) -> Settings | None:
@@ -110,18 +82,57 @@ def _settings(options: Options) -> Settings | None:
     except OSError:
         _say(f"Configuration file {path} not found, but required.")
         return None
-    settings, faults = load_settings(ini, folder or ".", port=options.port, ae_title=options.ae_title, file_name=name)
+    settings, faults = load_settings(
+        ini,
+        folder or ".",
+        port=options.port,
+        ae_title=options.ae_title,
+        debug_level=options.debug_level,
+        file_name=name,
+    )
     for fault in faults:
         _say(f"{'***' if fault.fatal else 'Warning: '}{fault}")
     return None if any(fault.fatal for fault in faults) else settings
 
 
+def _log(options: Options, settings: Settings) -> FileLog:
+    """The log that the options ask for. A name without a `/` lies in the instance directory, as with dicom.ini's."""
+    from dgate.config.reader import resolve
+    from dgate.log import CONSOLE_PORT, FileLog
+
+    log = FileLog(verbose=options.verbose, trouble_path=settings.trouble_log, user_path=settings.user_log)
+    for file in options.log_files:
+        path = resolve(settings.base_dir, file.path)
+        if not os.path.isdir(os.path.dirname(path) or "."):
+            _say(f"Warning: {path}: the folder does not exist; lines are lost until it does")
+        log.add_file(path, debug=file.debug, stamped=file.stamped)
+    if options.console is not None:
+        host, port = settings.operator_console or LOOPBACK, options.console or CONSOLE_PORT
+        try:
+            log.add_console(host, port, settings.pacs_name)
+        except OSError as fault:
+            _say(f"Warning: OperatorConsole {host}:{port}: {fault.strerror or fault}; no lines are sent there")
+    return log
+
+
+def _uid(settings: Settings) -> int:
+    from dgate.commands.context import CommandError
+    from dgate.commands.uids import GENERATED, uid_below
+
+    try:
+        sys.stdout.write(uid_below(settings.uid_prefix, GENERATED) + "\n")
+    except CommandError as fault:
+        _say(f"***{fault}")
+        return 1
+    return 0
+
+
 def _echo(options: Options, settings: Settings) -> int:
     from dgate.net.scu import EchoError, echo
 
-    host, _, port = options.target.rpartition(":")
-    host = host or (options.target if not port.isdigit() else "") or options.host or "127.0.0.1"
-    number = int(port) if port.isdigit() else settings.port
+    host, _, port = options.argument.rpartition(":")
+    host = host or options.host or LOOPBACK
+    number = int(port) if port else settings.port
     try:
         echo(host, number, calling=settings.ae_title, called=settings.ae_title)
     except EchoError as fault:
@@ -131,25 +142,63 @@ def _echo(options: Options, settings: Settings) -> int:
     return 0
 
 
-def _database(options: Options, settings: Settings) -> int:
-    from dgate.log import FileLog
-    from dgate.server import load_kfactor
-
-    log = FileLog(verbose=options.verbose, trouble_path=settings.trouble_log, user_path=settings.user_log)
-    kfactor = load_kfactor(settings.kfactor_file, log)
-    if kfactor is None:
-        return 1
+def _show(what: str, settings: Settings, log: FileLog) -> int:
+    """`-d`, `-m`, `-k`, `-o`, `-t`: lines for the log, as in the original."""
     from dgate.archive.index import DatabaseError
 
     try:
+        for line in _lines(what, settings, log):
+            log.console(line)
+    except DatabaseError as fault:
+        log.console(f"***{fault}")
+        _say(f"***{fault}")
+        return 1
+    return 0
+
+
+def _lines(what: str, settings: Settings, log: FileLog) -> Iterable[str]:
+    from dgate import listing
+
+    if what == "freestore":
+        return listing.free_space(settings)
+    if what == "database":
+        return listing.test_database(settings)
+    if what == "amap":
+        from dgate.config.live import LiveConfig
+
+        return listing.ae_titles(LiveConfig(settings, log.console).amap)
+    if what == "kfactor":
+        from dgate.server import load_kfactor
+
+        kfactor = load_kfactor(settings.kfactor_file, log)
+        return listing.database_columns(kfactor) if kfactor is not None else ()
+    return ("This is a test of the log",)
+
+
+def _change(options: Options, settings: Settings, log: FileLog) -> int:
+    """`-r`, `-i`, and the server commands that are carried out here, without a server."""
+    from dgate.archive.index import DatabaseError
+    from dgate.server import load_kfactor
+
+    kfactor = load_kfactor(settings.kfactor_file, log)
+    if kfactor is None:
+        return 1
+    try:
+        if options.action == "local":
+            from dgate.commands.local import run
+
+            return run(options.name, options.argument, settings, kfactor, log)
         if options.action == "regenerate":
             from dgate.archive.regenerate import regenerate
 
-            regenerate(settings, kfactor, log, options.mode)
+            regenerate(settings, kfactor, log, options.mode, say=_say)
         else:
+            from dgate.archive.alone import alone
+            from dgate.archive.options import options_from
             from dgate.archive.schema import initialise
 
-            initialise(settings, kfactor, log, options.mode)
+            with alone(options_from(settings), log):
+                initialise(settings, kfactor, log, options.mode, say=_say)
     except (OSError, DatabaseError) as fault:
         _say(f"***{fault}")
         return 1

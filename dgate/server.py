@@ -8,13 +8,18 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dgate import preflight
 from dgate.archive.archive import open_archive
 from dgate.archive.index import DatabaseError
+from dgate.archive.watch import Watch
+from dgate.commands.context import Context
+from dgate.commands.dispatch import ServerCommands
 from dgate.config.kfactor import KFactor, parse_dicom_sql
 from dgate.config.live import LiveConfig
-from dgate.log import FileLog
+from dgate.net.counters import Counters
 from dgate.net.limits import Doorkeeper, Limits
 from dgate.net.listener import Listener, bind
 from dgate.net.node import Node
@@ -22,12 +27,15 @@ from dgate.net.node import Node
 if TYPE_CHECKING:
     import socket
 
+    from dgate.archive.archive import DiskArchive
     from dgate.config.settings import Settings
-    from dgate.interfaces import Archive, Log
+    from dgate.interfaces import Log
+    from dgate.log import FileLog
 
 VERSION = "1.5.0e"
 """The version of Conquest that this server can take the place of."""
-STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+"""SIGHUP reads the configuration again; the others end the server."""
 DRIVERS = {
     "sqlite": "built-in SQLite driver",
     "postgres": "native PostGres connection",
@@ -35,26 +43,40 @@ DRIVERS = {
 }
 
 
-def serve(settings: Settings, *, listen: str, verbose: bool, ready: Callable[[], None] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT, finish what is in flight; the exit status.
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What whoever starts the server does at certain moments."""
 
-    `listen` is an IP address, empty for all interfaces; `ready` is called once the port is bound. To be called in the
-    main thread: the signals are blocked in all threads and waited for here, so no handler interrupts anything.
+    ready: Callable[[], None] = lambda: None
+    """The port is bound and served."""
+    renew: Callable[[], None] = lambda: None
+    """The configuration is about to be read again. May raise `OSError` or `ValueError`: then it is read as it is."""
+
+
+def serve(settings: Settings, log: FileLog, *, listen: str, hooks: Hooks = Hooks()) -> int:
+    """Serve until SIGTERM or SIGINT, finish what is in flight; the exit status. Closes the log.
+
+    `listen` is an IP address, empty for all interfaces. To be called in the main thread: the signals are blocked in all
+    threads and waited for here, so no handler interrupts anything.
     """
-    log = FileLog(verbose=verbose, trouble_path=settings.trouble_log, user_path=settings.user_log)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        return _serve(settings, listen, log, ready)
+        return _serve(settings, listen, log, hooks)
     finally:
-        while signal.sigtimedwait(STOP_SIGNALS, 0):  # a second Ctrl-C asked for the same
+        while signal.sigtimedwait(SIGNALS, 0):  # a second Ctrl-C asked for the same
             continue
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         log.close()
 
 
-def _serve(settings: Settings, listen: str, log: FileLog, ready: Callable[[], None] | None) -> int:
+def _serve(settings: Settings, listen: str, log: FileLog, hooks: Hooks) -> int:
     kfactor = load_kfactor(settings.kfactor_file, log)
     if kfactor is None:
+        return 1
+    _note_ignored(settings, log)
+    fatal = preflight.faults(settings)
+    if fatal:
+        _complain(log, [f"***{fault}" for fault in fatal])
         return 1
     sock = _bind(listen, settings.port, log)
     if sock is None:
@@ -64,30 +86,55 @@ def _serve(settings: Settings, listen: str, log: FileLog, ready: Callable[[], No
         if archive is None:
             return 1
         try:
-            _run(settings, sock, archive, log, ready)
+            with Watch(archive):
+                _run(settings, kfactor, sock, archive, log, hooks)
         finally:
             archive.close()
     return 0
 
 
+def _note_ignored(settings: Settings, log: Log) -> None:
+    if settings.without_effect:
+        log.console(f"Keys of {settings.path} without effect in this server: {', '.join(settings.without_effect)}")
+
+
 def _run(
-    settings: Settings, sock: socket.socket, archive: Archive, log: FileLog, ready: Callable[[], None] | None
+    settings: Settings, kfactor: KFactor, sock: socket.socket, archive: DiskArchive, log: FileLog, hooks: Hooks
 ) -> None:
-    listener = Listener(sock, _node(settings, archive, log))
+    node = _node(settings, kfactor, archive, log)
+    archive.follow(lambda: node.config.settings)
+    listener = Listener(sock, node)
     listener.start()
     log.console(
         f"DGATE ({VERSION}, build {_build()}, bits {64 if sys.maxsize > 1 << 32 else 32}) is running as threaded server"
     )
     log.console(f"Database type: {DRIVERS[settings.driver]}")
-    if ready is not None:
-        ready()
-    signal.sigwait(STOP_SIGNALS)
+    hooks.ready()
+    while signal.sigwait(SIGNALS) == signal.SIGHUP:
+        _reload(node.config, log, hooks)
     listener.stop()
 
 
-def _node(settings: Settings, archive: Archive, log: Log) -> Node:
+def _reload(config: LiveConfig, log: Log, hooks: Hooks) -> None:
+    """Read everything again; associations go on, with the new values from their next look."""
+    try:
+        hooks.renew()
+    except (OSError, ValueError) as fault:
+        log.console(f"***Configuration not made anew: {fault}")
+    faults = config.reload()
+    log.console(f"Configuration read again, {len(faults)} faults" if faults else "Configuration read again")
+
+
+def _node(settings: Settings, kfactor: KFactor, archive: DiskArchive, log: FileLog) -> Node:
     limits = Limits(idle=float(settings.tcpip_timeout)) if settings.tcpip_timeout > 0 else Limits()
-    return Node(archive, log, limits, Doorkeeper(limits), LiveConfig(settings, log.console))
+    door, config, counters = Doorkeeper(limits), LiveConfig(settings, log.console), Counters()
+    context = Context(config, kfactor, archive, log, door, counters, started=time.time(), stop=_stop)
+    return Node(archive, log, limits, door, config, counters, ServerCommands(context))
+
+
+def _stop() -> None:
+    """End the server as SIGTERM does."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def load_kfactor(path: str, log: Log) -> KFactor | None:
@@ -117,7 +164,7 @@ def _bind(listen: str, port: int, log: Log) -> socket.socket | None:
         return None
 
 
-def _open(settings: Settings, kfactor: KFactor, log: Log) -> Archive | None:
+def _open(settings: Settings, kfactor: KFactor, log: Log) -> DiskArchive | None:
     try:
         return open_archive(settings, kfactor, log)
     except (OSError, DatabaseError, sqlite3.Error) as fault:

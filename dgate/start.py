@@ -27,8 +27,8 @@ ALL_INTERFACES = "0.0.0.0"
 LOOPBACK = "127.0.0.1"
 
 
-class StartError(Exception):
-    """The server cannot start; the text is one line that says why and, where it can, what to do."""
+class StartError(ValueError):
+    """The server cannot start with this folder or environment; the text is one line that says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,16 +163,19 @@ def _ensure_database(prepared: Prepared) -> None:
 
 
 def _serve(prepared: Prepared) -> int:
-    from dgate.server import serve
+    from dgate.log import FileLog
+    from dgate.server import Hooks, serve
 
-    identity = prepared.identity
+    identity, settings = prepared.identity, prepared.settings
     announced = False
 
     def ready() -> None:
         nonlocal announced
         announced = _announce(identity)
 
-    status = serve(prepared.settings, listen=identity.listen, verbose=True, ready=ready)
+    log = FileLog(verbose=True, trouble_path=settings.trouble_log, user_path=settings.user_log)
+    hooks = Hooks(ready, renew=lambda: _render(identity))
+    status = serve(settings, log, listen=identity.listen, hooks=hooks)
     if announced:
         _withdraw()
     return status

@@ -10,17 +10,15 @@ the old spelling first, else the modern one.
 from __future__ import annotations
 
 import os
-from dataclasses import Field, dataclass, field, fields
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
+from dgate.config import keys
 from dgate.config.faults import Fault
-from dgate.config.identity import MAX_AE_TITLE
 from dgate.config.inifile import IniFile
+from dgate.config.reader import Driver, Reader
 
 T = TypeVar("T")
-Driver = Literal["sqlite", "postgres", "mysql"]
-
-_DRIVERS: tuple[tuple[str, Driver], ...] = (("SQLite", "sqlite"), ("PostGres", "postgres"), ("MySQL", "mysql"))
 
 
 def _key(name: str, default: T, *, also: str = "") -> T:
@@ -33,9 +31,12 @@ def _path(name: str, default: str) -> str:
     return field(default=default, metadata={"key": name, "also": "", "path": True})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Settings:
-    """What dicom.ini says. Field order and meaning follow the tables of conquest-server.md 2.2."""
+    """What dicom.ini says. Field order and meaning follow the tables of conquest-server.md 2.2.
+
+    Without a text form, which would show the password, and without comparison: making both costs a start 1 ms.
+    """
 
     ini: IniFile
     base_dir: str
@@ -46,6 +47,8 @@ class Settings:
     """Option `-p` (or the environment), which goes before the file however often that is read."""
     given_ae_title: str | None
     """Option `-h`, likewise."""
+    given_debug_level: int | None
+    """Option `-b`, likewise."""
 
     # identity and network
     ae_title: str = _key("MyACRNema", "none")
@@ -53,6 +56,8 @@ class Settings:
     pacs_name: str = _key("PACSName", "MicroPACS")
     operator_console: str = _key("OperatorConsole", "")
     tcpip_timeout: int = _key("TCPIPTimeOut", 300)
+    server_commands_from: str = _key("ServerCommandsFrom", "local")
+    """Not a key of Conquest: who may send server commands, `local` (this host's own loopback address) or `any`."""
     pad_ae_with_zeros: bool = _key("PadAEWithZeros", default=False)
     send_upper_case_ae: bool = _key("SendUpperCaseAE", default=False)
     acrnema_map: str = _path("ACRNemaMap", "acrnema.map")
@@ -129,12 +134,36 @@ class Settings:
     import_export_drag_and_drop: bool = _key("ImportExportDragAndDrop", default=True)
     zip_time: str = _key("ZipTime", "")
 
+    storage_commitment: bool = _key("StorageCommitment", default=False)
+    """Not a key of Conquest: accept storage commitment (PS3.4 annex J), which the original lacks."""
+
     # query and worklist
     queries_return_iso_ir: int = _key("QueriesReturnISO_IR", 0)
     worklist_returns_iso_ir: int = _key("WorkListReturnsISO_IR", 100)
     worklist_mode: int = _key("WorkListMode", 0)
+    prefetcher: bool = _key("Prefetcher", default=False)
     enable_read_ahead_thread: bool = _key("EnableReadAheadThread", default=True)
+    overlap_virtual_get: int = _key("OverlapVirtualGet", 0)
     cache_virtual_data: bool = _key("CacheVirtualData", default=True)
+
+    # forwarding; the converters themselves are read from `ini`
+    export_converters: int = _key("ExportConverters", 0)
+    forward_association_level: str = _key("ForwardAssociationLevel", "STUDY")
+    forward_association_close_delay: int = _key("ForwardAssociationCloseDelay", 5)
+    forward_association_refresh_delay: int = _key("ForwardAssociationRefreshDelay", 3600)
+    forward_association_release: bool = _key("ForwardAssociationRelease", default=True)
+    forward_collect_delay: int = _key("ForwardCollectDelay", 600)
+    fail_hold_off: int = _key("FailHoldOff", 60)
+    retry_delay: int = _key("RetryDelay", 100)
+    retry_forward_failed: bool = _key("RetryForwardFailed", default=False)
+    retry_forward_remote_dicom_error: bool = _key("RetryForwardRemoteDICOMError", default=False)
+    maximum_export_retries: int = _key("MaximumExportRetries", 0)
+    maximum_delayed_fetch_forward_retries: int = _key("MaximumDelayedFetchForwardRetries", 0)
+    delayed_forwarder_threads: int = _key("DelayedForwarderThreads", 1)
+    queue_size: int = _key("QueueSize", 128)
+
+    without_effect: tuple[str, ...] = ()
+    """Keys of the file that the original knows, but that do nothing here."""
 
 
 def load_settings(
@@ -143,14 +172,15 @@ def load_settings(
     *,
     port: int | None = None,
     ae_title: str | None = None,
+    debug_level: int | None = None,
     file_name: str = "dicom.ini",
 ) -> tuple[Settings, tuple[Fault, ...]]:
-    """Read every known key; `port` and `ae_title` (options `-p`, `-h`) go before the file's.
+    """Read every known key; `port`, `ae_title` and `debug_level` (options `-p`, `-h`, `-b`) go before the file's.
 
     Pure, never raises: what is wrong is in the faults, and a non-fatal one says what was taken instead.
     """
     path = os.path.join(base_dir, file_name)
-    reader = _Reader(ini, base_dir, path)
+    reader = Reader(ini, base_dir, path)
     values: dict[str, Any] = {item.name: reader.read(item) for item in fields(Settings) if "key" in item.metadata}
     values["driver"] = reader.driver()
     values["database"] = reader.database(values["driver"])
@@ -160,14 +190,17 @@ def load_settings(
         values[f"{kind.lower()}_devices"] = reader.devices(kind, 0, required=False)
     values["ae_title"] = reader.ae_title(values["ae_title"]) if ae_title is None else ae_title
     values["port"] = reader.port(values["port"]) if port is None else port
+    values["server_commands_from"] = reader.commands_from(values["server_commands_from"])
+    values["debug_level"] = values["debug_level"] if debug_level is None else debug_level
+    values["without_effect"] = keys.without_effect(ini)
     reader.report_cuts()
-    given: dict[str, Any] = {"given_port": port, "given_ae_title": ae_title}
+    reader.report_unknown(_SPELLINGS)
+    given: dict[str, Any] = {"given_port": port, "given_ae_title": ae_title, "given_debug_level": debug_level}
     return Settings(ini=ini, base_dir=base_dir, path=path, **given, **values), tuple(reader.faults)
 
 
 FIXED_AT_START = (
     "port",
-    "acrnema_map",
     "kfactor_file",
     "dictionary",
     "trouble_log",
@@ -210,93 +243,9 @@ _OTHER_KEYS = {
     "allow_truncate": "AllowTruncate",
     **{f"{kind.lower()}_devices": f"{kind}Devices" for kind in ("MAG", "MIRROR", "CACHE", "JUKEBOX")},
 }
-
-
-def resolve(base_dir: str, value: str) -> str:
-    """The path rule of 2.1: no `/` in it means the instance directory, otherwise it is used as it is."""
-    return value if "/" in value or not value else os.path.join(base_dir, value)
-
-
-class _Reader:
-    """Turns values of one file into typed ones and collects the faults on the way."""
-
-    def __init__(self, ini: IniFile, base_dir: str, file: str) -> None:
-        self._ini = ini
-        self._base_dir = base_dir
-        self._file = file
-        self.faults: list[Fault] = []
-
-    def read(self, item: Field[Any]) -> str | int:
-        """The value of a field made by `_key` or `_path`, typed like its default."""
-        default: Any = item.default
-        entry = self._ini.find(item.metadata["key"]) or self._ini.find(item.metadata["also"])
-        if entry is None:
-            value: str | int = default
-        elif isinstance(default, str):
-            value = entry.value
-        else:
-            value = self._number(entry.key, entry.value, default)
-        if "path" in item.metadata:
-            return resolve(self._base_dir, str(value or default))
-        return bool(value) if isinstance(default, bool) else value
-
-    def driver(self) -> Driver:
-        chosen = [(key, driver) for key, driver in _DRIVERS if self._number(key, self._ini.get(key, "0"), 0)]
-        if not chosen:
-            self._fault(
-                "SQLite", "no database driver is on; write SQLite = 1 (or PostGres = 1, or MySQL = 1)", fatal=True
-            )
-            return "sqlite"
-        for key, _ in chosen[1:]:
-            self._fault(key, f"ignored, because {chosen[0][0]} is on as well")
-        return chosen[0][1]
-
-    def database(self, driver: Driver) -> str:
-        name = self._ini.get("SQLServer")
-        if not name:
-            what = "the database file" if driver == "sqlite" else "the database"
-            self._fault("SQLServer", f"missing or empty; it names {what}", fatal=True)
-        return resolve(self._base_dir, name) if driver == "sqlite" else name
-
-    def devices(self, kind: str, default_count: int, *, required: bool) -> tuple[str, ...]:
-        """The folders `<kind>Device0` up to the count. A gap ends the list: numbers are stored in the database."""
-        count_key = f"{kind}Devices"
-        count = self._number(count_key, self._ini.get(count_key, str(default_count)), default_count)
-        if required and count < 1:
-            self._fault(count_key, "is less than 1, so there is no device to store on", fatal=True)
-        found: list[str] = []
-        while len(found) < count:
-            key = f"{kind}Device{len(found)}"
-            folder = self._ini.get(key)
-            if folder in ("", "NULL"):
-                ignored = "" if required else "; this and the following ones are ignored"
-                self._fault(key, f"missing or empty, although {count_key} is {count}{ignored}", fatal=required)
-                break
-            folder = resolve(self._base_dir, folder)
-            found.append(folder if folder.endswith("/") else folder + "/")
-        return tuple(found)
-
-    def ae_title(self, title: str) -> str:
-        if len(title) > MAX_AE_TITLE:
-            self._fault("MyACRNema", f"longer than {MAX_AE_TITLE} characters; cut to {title[:MAX_AE_TITLE]!r}")
-        return title[:MAX_AE_TITLE]
-
-    def port(self, port: int) -> int:
-        if not 1 <= port <= 65535:
-            self._fault("TCPPort", f"{port} is not between 1 and 65535", fatal=True)
-        return port
-
-    def report_cuts(self) -> None:
-        for entry in self._ini:
-            if entry.cut:
-                self._fault(entry.key, "too long, the end of it is ignored")
-
-    def _number(self, key: str, text: str, default: int) -> int:
-        digits = text[1:] if text[:1] in ("-", "+") else text
-        if digits.isascii() and digits.isdigit() and len(digits) <= 10:
-            return int(text)
-        self._fault(key, f"{text!r} is not a number; {int(default)} is used")
-        return default
-
-    def _fault(self, key: str, message: str, *, fatal: bool = False) -> None:
-        self.faults.append(Fault(self._file, self._ini.line_of(key), key, message, fatal))
+_SPELLINGS = {
+    item.metadata[which].lower(): item.metadata[which]
+    for item in fields(Settings)
+    for which in ("key", "also")
+    if item.metadata.get(which)
+}

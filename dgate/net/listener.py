@@ -78,9 +78,9 @@ class Listener:
         before = threading.stack_size(STACK)
         try:
             thread = threading.Thread(target=self._work, name="association", daemon=True)
-            with self._lock:
+            with self._lock:  # whoever stops us joins what is in the set: only threads that run
+                thread.start()
                 self._threads.add(thread)
-            thread.start()
         finally:
             threading.stack_size(before)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from dgate.net.counters import Counters
 
 if TYPE_CHECKING:
     from dgate.config.live import LiveConfig
-    from dgate.interfaces import Archive, Log
+    from dgate.interfaces import Archive, Commands, Log
     from dgate.net.limits import Doorkeeper, Limits
 
 
@@ -21,3 +23,6 @@ class Node:
     door: Doorkeeper
     config: LiveConfig
     """Settings, AE titles and SOP classes as they are now. Each look costs a comparison of times."""
+    counters: Counters = field(default_factory=Counters)
+    commands: Commands | None = None
+    """Who runs server commands; without it they are all refused."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import threading
 from pathlib import Path
 
@@ -102,3 +103,56 @@ def test_threads_do_not_mix_their_lines(tmp_path: Path, out: Path) -> None:
     for worker in workers:
         worker.join()
     assert sorted(out.read_text().split()) == sorted(str(n) * 50 for n in range(4) for _ in range(100))
+
+
+def test_log_files_with_and_without_stamps_and_debug_lines(tmp_path: Path, out: Path) -> None:
+    log = make(tmp_path, out, verbose=False)
+    for name, debug, stamped in (("hat", False, True), ("hash", True, True), ("l", False, False), ("L", True, False)):
+        log.add_file(str(tmp_path / name), debug=debug, stamped=stamped)
+    log.console("")
+    log.console("C-Echo")
+    log.debug("Message ID       := 0001")
+    assert re.fullmatch(f"{STAMP}\n{STAMP}C-Echo\n", (tmp_path / "hat").read_text())
+    assert re.fullmatch(f"{STAMP}\n{STAMP}C-Echo\n{STAMP}Message ID       := 0001\n", (tmp_path / "hash").read_text())
+    assert (tmp_path / "l").read_text() == "\nC-Echo\n"
+    assert (tmp_path / "L").read_text() == "\nC-Echo\nMessage ID       := 0001\n"
+    assert out.read_text() == ""
+
+
+def test_a_log_file_is_moved_away_or_cut_while_we_write(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "CHECK_SECONDS", -1.0)
+    log = make(tmp_path, out)
+    path = tmp_path / "serverstatus.log"
+    log.add_file(str(path), debug=False, stamped=False)
+    log.console("one")
+    path.rename(tmp_path / "old")
+    log.console("two")
+    assert path.read_text() == "two\n"
+    os.truncate(path, 0)
+    log.console("three")
+    assert path.read_text() == "three\n"
+    log.close()
+    assert (tmp_path / "old").read_text() == "one\n"
+
+
+def test_the_operators_console_gets_normal_lines_with_the_name_of_the_server(tmp_path: Path, out: Path) -> None:
+    log = make(tmp_path, out, verbose=False)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as console:
+        console.bind(("127.0.0.1", 0))
+        console.settimeout(10)
+        log.add_console("127.0.0.1", console.getsockname()[1], "ORACLE")
+        log.debug("not this")
+        log.console("C-Echo")
+        log.console("x" * 100_000)
+        assert console.recv(65536) == b"[ORACLE] C-Echo\n"
+        assert len(console.recv(65536)) == log_module.MAX_DATAGRAM
+    log.console("nobody listens any more")
+    log.console("and the second line finds that out")
+    log.close()
+
+
+def test_a_console_that_has_no_address_is_an_error_at_once(tmp_path: Path, out: Path) -> None:
+    with pytest.raises(OSError, match=r".+"):
+        make(tmp_path, out).add_console("no.such.host.invalid", 1111, "X")

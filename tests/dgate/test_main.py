@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import signal
 import socket
@@ -15,8 +16,8 @@ import pytest
 from pydicom.data import get_testdata_file
 from pynetdicom import AE
 
-from dgate.main import HELP, Options, UsageError, parse
 from dgate.net.scu import EchoError, echo
+from dgate.options import HELP
 
 from .net.conftest import wait_for
 from .net.raw import CT, RawClient, store_message
@@ -43,6 +44,7 @@ def port() -> int:
 def instance(tmp_path: Path, port: int) -> Path:
     (tmp_path / "data").mkdir()
     (tmp_path / "dicom.ini").write_text(INI.format(port=port, folder=tmp_path))
+    (tmp_path / "acrnema.map").write_text("CT1 10.0.0.1 104 un\nX* 127.0.0.1 156* j2\n")
     for name in ("dicom.sql", "dgatesop.lst"):
         (tmp_path / name).write_bytes((REPOSITORY / "templates/mount/config" / name).read_bytes())
     return tmp_path
@@ -91,22 +93,6 @@ def run(instance: Path, port: int) -> Iterator[Callable[..., Program]]:
         program.process.wait()
 
 
-def test_options_are_read_left_to_right() -> None:
-    words = ["-v", "-w/inst", "-p104", "-p5678", "-hCT1", "-q10.0.0.1"]
-    assert parse(words, "/default") == Options("/inst", verbose=True, port=5678, ae_title="CT1", host="10.0.0.1")
-    assert parse([], "/default") == Options("/default")
-    assert parse(["-r1"], "") == Options("", action="regenerate", mode=1)
-    assert parse(["-i"], "") == Options("", action="initialise")
-    assert parse(["--echo"], "") == Options("", action="echo")
-    assert parse(["--echo:host:104"], "") == Options("", action="echo", target="host:104")
-
-
-@pytest.mark.parametrize("word", ["-?", "-x", "-w", "-p", "-pabc", "-p0", "-p65536", "-r7", "file", "", "--what:"])
-def test_what_is_not_an_option_is_refused(word: str) -> None:
-    with pytest.raises(UsageError):
-        parse([word], "")
-
-
 def test_help_goes_to_stderr_with_status_0() -> None:
     done = dgate("-?")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", HELP)
@@ -135,6 +121,56 @@ def test_without_dicom_sql_it_does_not_start(instance: Path) -> None:
     assert done.stderr.startswith(f"***Error loading kfactor file:{instance}/dicom.sql\n")
 
 
+def test_a_server_that_would_lose_data_does_not_start(instance: Path) -> None:
+    ini = instance / "dicom.ini"
+    good = ini.read_text()
+    ini.write_text(good.replace("conquest.db3", "no/conquest.db3"))
+    done = dgate(f"-w{instance}")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"***{ini}:5: SQLServer: {instance}/no/conquest.db3: the folder {instance}/no does not exist; "
+        "expected a file name in an existing folder\n"
+    )
+    ini.write_text(good)
+    (instance / "data").rmdir()
+    done = dgate(f"-w{instance}")
+    assert done.returncode == 1
+    assert done.stderr == f"***{ini}:6: MAGDevice0: {instance}/data/ is not a folder that we can write to\n"
+
+
+def test_a_doubtful_configuration_is_a_warning(run: Callable[..., Program], instance: Path) -> None:
+    with (instance / "dicom.ini").open("a") as file:
+        file.write("Color = 1\nTCPIPTimeOut = long\nWEBPush = 1\nEdition = Personal\n")
+    program = run()
+    assert program.stop() == 0
+    lines = program.output.read_text().splitlines()
+    ini = instance / "dicom.ini"
+    assert f"Warning: {ini}:8: Color: unknown key, ignored" in lines
+    assert f"Warning: {ini}:9: TCPIPTimeOut: 'long' is not a number; 300 is used" in lines
+    assert f"Keys of {ini} without effect in this server: WEBPush, Edition" in lines
+
+
+def test_sighup_reads_the_configuration_again_and_drops_nobody(
+    run: Callable[..., Program], instance: Path, port: int
+) -> None:
+    program = run()
+    (instance / "dgatesop.lst").write_text("OTHER OTHER RemoteAE\n")
+    ini = instance / "dicom.ini"
+    ini.write_text(ini.read_text().replace("ORACLE", "DELPHI"))
+    with RawClient(port) as client:
+        client.associate()
+        program.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "Configuration read again\n" in program.output.read_text())
+        assert client.echo() == 0
+        assert not program.answers(port)
+        client.release()
+    ini.write_text("")
+    program.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: "Configuration read again, 1 faults" in program.output.read_text())
+    assert f"***{ini} not used, the configuration stays as it was" in program.output.read_text()
+    assert program.stop() == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_serves_until_a_signal(run: Callable[..., Program], number: int) -> None:
     program = run()
@@ -160,6 +196,103 @@ def test_a_restart_takes_the_port_at_once(run: Callable[..., Program], port: int
         assert client.echo() == 0
         program.stop()  # the server closes first, so its end of the connection lingers in TIME_WAIT
     assert run().process.poll() is None
+
+
+def test_without_v_it_says_nothing_and_logs_where_it_is_told(instance: Path, port: int) -> None:
+    command = [sys.executable, "-m", "dgate", f"-w{instance}", "-q127.0.0.1", "-^serverstatus.log", "-Lall.log"]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        log = instance / "serverstatus.log"
+        wait_for(lambda: log.exists() and "Database type" in log.read_text())
+        echo("127.0.0.1", port, calling="A", called="B")
+        process.terminate()
+        assert process.communicate(timeout=20) == (b"", b"")
+        assert process.returncode == 0
+    lines = [line[25:] for line in log.read_text().splitlines()]
+    assert "C-Echo" in lines
+    assert "" in lines
+    assert "Server Command   := 0030" not in lines
+    assert "Server Command   := 0030" in (instance / "all.log").read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("-d", r"FreeStore Left \d+ on \S+/data/\n"),
+        (
+            "-m",
+            r"CT1 {15}10\.0\.0\.1 {23}104 {8}un {12}\nX\* {16}127\.0\.0\.1 {22}156\* {7}j2 {12}\n",
+        ),
+        ("-k", r'\*Patient\*\n\{\n  \{ 0x0010, 0x0020, "PatientID", 64, SQL_C_CHAR, DT_STR \},\n[\s\S]*\}\n'),
+        ("-o", r"Creating test table\nAdding a record\nReading the record\nDropping test table\n"),
+        ("-t", r"This is a test of the log\n"),
+    ],
+)
+def test_what_is_shown_is_shown_with_v_only(instance: Path, option: str, expected: str) -> None:
+    assert dgate(f"-w{instance}", "-i").returncode == 0
+    shown = dgate("-v", f"-w{instance}", option)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert re.fullmatch(expected, shown.stdout), shown.stdout
+    assert dgate(f"-w{instance}", option).stdout == ""
+
+
+def test_the_database_test_says_what_is_wrong(instance: Path) -> None:
+    (instance / "conquest.db3").write_bytes(b"no database" * 100)
+    done = dgate("-v", f"-w{instance}", "-o")
+    assert done.returncode == 1
+    assert done.stderr.startswith("***")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_new_uid_lies_below_the_prefix_and_is_new(instance: Path) -> None:
+    with (instance / "dicom.ini").open("a") as file:
+        file.write("UIDPrefix = 1.2.3\n")
+    uids = [dgate(f"-w{instance}", "-fu").stdout for _ in range(2)]
+    assert all(re.fullmatch(r"1\.2\.3\.6\.\d{10}\.\d+\n", uid) for uid in uids)
+    assert uids[0] != uids[1]
+
+
+def test_a_log_file_that_has_nowhere_to_be_is_a_warning(instance: Path) -> None:
+    done = dgate(f"-w{instance}", "-lno/such.log", "-t")
+    assert done.returncode == 0
+    assert done.stderr == "Warning: no/such.log: the folder does not exist; lines are lost until it does\n"
+
+
+def test_lua_is_honestly_refused(instance: Path) -> None:
+    done = dgate(f"-w{instance}", "--dolua:print(1)")
+    assert (done.returncode, done.stderr) == (1, "***Lua scripts are not available yet in this server\n")
+
+
+def test_a_command_goes_to_the_running_server(run: Callable[..., Program], instance: Path) -> None:
+    program = run()
+    done = dgate(f"-w{instance}", "--get_param:MyACRNema")
+    assert (done.returncode, done.stdout.strip()) == (255, "ORACLE")
+    assert dgate(f"-w{instance}", "--quit:").returncode == 0
+    assert program.process.wait(20) == 0
+
+
+def test_a_file_is_added_and_a_patient_deleted_without_a_server(instance: Path) -> None:
+    assert dgate(f"-w{instance}", "-i").returncode == 0
+    assert dgate(f"-w{instance}", f"-fa{CT_FILE}").returncode == 0
+    assert len(list((instance / "data").rglob("*.dcm"))) == 1
+    assert dgate(f"-w{instance}", f"-z{pydicom.dcmread(CT_FILE).PatientID}").returncode == 0
+    assert not list((instance / "data").rglob("*.dcm"))
+
+
+@pytest.mark.parametrize(
+    ("words", "passed"),
+    [
+        (["-v", "-r"], ["-w/conquest/mount/config", "-v", "-r"]),
+        ([], ["-w/conquest/mount/config"]),
+        (["-v", "-w/other", "--echo"], ["-v", "-w/other", "--echo"]),
+    ],
+)
+def test_in_the_container_dgate_means_its_instance(tmp_path: Path, words: list[str], passed: list[str]) -> None:
+    python = tmp_path / "python3"
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    python.chmod(0o755)
+    command = ["/bin/sh", str(REPOSITORY / "image/dgate.sh"), *words]
+    said = subprocess.check_output(command, env={"PATH": str(tmp_path)}, text=True)
+    assert said.splitlines() == ["-m", "dgate.main", *passed]
 
 
 def test_echo_tells_up_from_down(run: Callable[..., Program], instance: Path) -> None:

@@ -172,24 +172,30 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_an_instance_says_when_it_runs_and_ends_clean_on_sigterm(folder: Path) -> None:
-    port = free_port()
+def started(folder: Path, port: int, stdout: int) -> subprocess.Popen[str]:
+    """A started instance that has said so in run.json."""
     run_file = folder / "mount/logs/run.json"
     process = subprocess.Popen(
         [sys.executable, "-m", "dgate.start"],
         cwd=folder,
         env={"PYTHONPATH": str(ROOT), "AETITLE": "CT1", "PORT": str(port), "LISTEN": "127.0.0.1", "PATH": os.defpath},
-        stdout=subprocess.DEVNULL,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
     )
-    errors = process.stderr
-    assert errors is not None
+    assert process.stderr is not None
+    deadline = time.monotonic() + 30
+    while not run_file.exists() and process.poll() is None and time.monotonic() < deadline:
+        select.select([process.stderr], [], [], 0.05)
+    assert process.poll() is None, process.stderr.read()
+    return process
+
+
+def test_an_instance_says_when_it_runs_and_ends_clean_on_sigterm(folder: Path) -> None:
+    port = free_port()
+    run_file = folder / "mount/logs/run.json"
+    process = started(folder, port, subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 30
-        while not run_file.exists() and process.poll() is None and time.monotonic() < deadline:
-            select.select([errors], [], [], 0.05)
-        assert process.poll() is None, errors.read()
         facts = json.loads(run_file.read_text())
         assert (facts["pid"], facts["ae_title"], facts["port"], facts["listen"]) == (
             process.pid,
@@ -200,8 +206,30 @@ def test_an_instance_says_when_it_runs_and_ends_clean_on_sigterm(folder: Path) -
         assert facts["started"] <= time.time()
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        _, errors = process.communicate(timeout=30)
+        assert (process.returncode, errors) == (0, "")
         assert not run_file.exists()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_sighup_makes_dicom_ini_anew_and_survives_a_broken_template(folder: Path) -> None:
+    config = folder / "mount/config"
+    process = started(folder, free_port(), subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        (config / "converters.txt").write_text("ImportConverter7 = nop\n")
+        process.send_signal(signal.SIGHUP)
+        lines = iter(process.stdout.readline, "")
+        assert "Configuration read again\n" in lines
+        assert "ImportConverter7 = nop" in (config / "dicom.ini").read_text()
+        (config / "dicom.ini.j2").unlink()
+        process.send_signal(signal.SIGHUP)
+        assert next(lines).startswith("***Configuration not made anew: mount/config/dicom.ini.j2 is missing")
+        assert next(lines) == "Configuration read again\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
     finally:
         process.kill()
         process.communicate()
