@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dgate.archive import fixups
+from dgate.archive.alone import open_spools
 from dgate.archive.devices import Devices
-from dgate.archive.filename import IMAGE_NUMBER, SERIES_NUMBER, SOP_UID, compile_syntax
+from dgate.archive.filename import IMAGE_NUMBER, SERIES_NUMBER, SOP_UID, Syntax, compile_syntax
 from dgate.archive.incoming import SOP_CLASS, IncomingObject, Stores
-from dgate.archive.index import ReaderPool
+from dgate.archive.index import DatabaseError, ReaderPool
 from dgate.archive.objectfile import FileReader
 from dgate.archive.options import ArchiveOptions, options_from
 from dgate.archive.query import Finder
 from dgate.archive.recovery import recover
+from dgate.archive.retrieve import Retriever
 from dgate.archive.rows import RowMaker
-from dgate.archive.spool import Spool
 from dgate.archive.tables import Tables, make_tables
+from dgate.archive.vrs import VRFile
 from dgate.archive.writer import Writer
-from dgate.interfaces import Log, QueryModel, StoreRequest
+from dgate.interfaces import Commitment, Log, QueryModel, StoredObject, StoreRequest
 
 if TYPE_CHECKING:
+    from dgate.archive.clean import Cleaner
+    from dgate.archive.incoming import Edit
+    from dgate.archive.outgoing import StoredFile
     from dgate.config.kfactor import KFactor
     from dgate.config.settings import Settings
 
@@ -31,49 +38,133 @@ class DiskArchive:
 
     def __init__(self, options: ArchiveOptions, tables: Tables, devices: Devices, writer: Writer, log: Log) -> None:
         syntax = compile_syntax(options.file_name_syntax)
-        wanted = tables.wanted | syntax.wanted | fixups.WANTED | {SOP_UID, SOP_CLASS, SERIES_NUMBER, IMAGE_NUMBER}
-        rows = RowMaker(tables)
-        self._stores = Stores(options, devices, writer, rows, syntax, wanted, log, itertools.count())
+        self._stores = Stores(
+            options, tables, devices, writer, RowMaker(tables), syntax, _wanted(tables, syntax), log, itertools.count(),
+            VRFile(options.dictionary),
+        )  # fmt: skip
+        self._current: Callable[[], Settings] | None = None
+        self._settings: Settings | None = None
+        self._cleaner = _make_cleaner(self, options)
         self._readers = ReaderPool(options)
-        self._finder = Finder(options, tables, self._readers, log)
+        self._answer(options)
+
+    def _answer(self, options: ArchiveOptions) -> None:
+        tables, devices = self._stores.tables, self._stores.devices
+        self._finder = Finder(options, tables, self._readers, self._stores.log)
+        self._retriever = Retriever(options, tables, devices, self._readers, self._stores.vrs)
+
+        self._fill_in = _make_fill_in(options, tables, self._readers)
+
+    def follow(self, current: Callable[[], Settings]) -> None:
+        """Use the settings that this returns, whenever it returns others.
+
+        Asked before each object and query. What is fixed at the start, in `dgate.config.settings`, must be as it was.
+        """
+        self._current = current
+
+    def _adapt(self) -> None:
+        settings = self._current() if self._current is not None else None
+        if settings is None or settings is self._settings:
+            return
+        self._settings = settings
+        options = options_from(settings)
+        if options == self._stores.options:
+            return
+        syntax = compile_syntax(options.file_name_syntax)
+        wanted = _wanted(self._stores.tables, syntax)
+        self._stores = replace(self._stores, options=options, syntax=syntax, wanted=wanted)
+        self._stores.devices.set_threshold(options.full_threshold, ignore=options.ignore_threshold)
+        if self._cleaner is None:
+            self._cleaner = _make_cleaner(self, options)
+        else:
+            self._cleaner.set_threshold(options.threshold, options.lru_sort)
+        self._answer(options)
+
+    @property
+    def stores(self) -> Stores:
+        """What the rooms beside this one work with: `delete.py`, `dropped.py`."""
+        self._adapt()
+        return self._stores
 
     def begin_store(self, request: StoreRequest) -> IncomingObject:
         """See `Archive`."""
-        return IncomingObject(self._stores, request)
+        stores = self.stores
+        if self._cleaner is not None:
+            self._cleaner.look()
+        return IncomingObject(stores, request, stores.options.incoming_compression, edit=self._fill_in)
 
     def find(self, model: QueryModel, identifier: bytes, transfer_syntax: str) -> Iterator[bytes]:
         """See `Archive`."""
+        self._adapt()
         return self._finder.find(model, identifier, transfer_syntax)
+
+    def select(self, identifier: bytes, transfer_syntax: str) -> list[StoredObject]:
+        """See `Archive`."""
+        return self._retriever.select(identifier, transfer_syntax)
+
+    def open(self, stored: StoredObject) -> StoredFile:
+        """See `Archive`."""
+        return self._retriever.open(stored)
+
+    def commitment(self, information: bytes, transfer_syntax: str) -> Commitment:
+        """See `Archive`."""
+        from dgate.archive.commitment import Transaction, parse_request
+
+        request = parse_request(information, transfer_syntax)
+        return Transaction(request, self._retriever, self._stores.options.database)
 
     def close(self) -> None:
         """See `Archive`. What is being stored by other threads right now ends first."""
+        if self._cleaner is not None:
+            self._cleaner.stop()
         self._stores.writer.close()
         self._readers.close()
         for spool in self._stores.devices.spools:
             spool.close()
 
 
+def _wanted(tables: Tables, syntax: Syntax) -> frozenset[int]:
+    """The attributes that are read from each object."""
+    return tables.wanted | syntax.wanted | fixups.WANTED | {SOP_UID, SOP_CLASS, SERIES_NUMBER, IMAGE_NUMBER}
+
+
+def _check_folder(database: str) -> None:
+    folder = os.path.dirname(os.path.abspath(database))
+    if not os.path.isdir(folder):
+        raise DatabaseError(f"cannot connect to sqlite database {database}: there is no folder {folder}")
+
+
+def _make_cleaner(archive: DiskArchive, options: ArchiveOptions) -> Cleaner | None:
+    if options.threshold <= 0:
+        return None
+    from dgate.archive.clean import Cleaner
+
+    return Cleaner(archive, options.threshold, options.lru_sort)
+
+
+def _make_fill_in(options: ArchiveOptions, tables: Tables, readers: ReaderPool) -> Edit | None:
+    if not options.worklist_mode:
+        return None
+    from dgate.archive.fillin import FillIn
+
+    return FillIn(options.worklist_mode, tables.worklist, readers).edit
+
+
 def open_archive(settings: Settings, kfactor: KFactor, log: Log) -> DiskArchive:
     """Open the devices and bring them in order after a crash.
 
     A device that cannot be used is left out with a line in the log; without any, every store fails, as in the
-    original. The database is opened by the first store or query.
+    original. The database is opened by the first store or query, and opened again whenever the file is another one:
+    what is wrong with it fails stores and queries until it is put right. Raises `DatabaseError` if there is not even
+    a folder for it.
     """
     options = options_from(settings)
+    _check_folder(options.database)
     tables = make_tables(kfactor, options)
     writer = Writer(options, tables, log)
-    devices = Devices(_spools(options, log), options.full_threshold, ignore_threshold=options.ignore_threshold)
+    magnetic, mirrors = open_spools(options, log)
+    devices = Devices(magnetic, options.full_threshold, mirrors=mirrors, ignore_threshold=options.ignore_threshold)
     reader = FileReader(tables, options, RowMaker(tables))
     for spool in devices.spools:
         recover(spool, writer, reader, log)
     return DiskArchive(options, tables, devices, writer, log)
-
-
-def _spools(options: ArchiveOptions, log: Log) -> list[Spool]:
-    spools = []
-    for position, root in enumerate(options.devices):
-        try:
-            spools.append(Spool(b"MAG%d" % position, root))
-        except OSError:
-            log.console(f"*** Not enough rights to write in MAG{position}")
-    return spools

@@ -1,4 +1,7 @@
-"""Which device takes the next object (conquest-server.md 7.4): the first with room, in order."""
+"""Which device takes the next object (conquest-server.md 7.4): the first with room, in order.
+
+MIRRORn holds a copy of what is on MAGn, and takes objects itself when no MAG device has room.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from dgate.archive.spool import Spool
 
+MAG, MIRROR = b"MAG", b"MIRROR"
 PRETENDED_FREE = 10000
 LOOK_EVERY = 1.0
 """Seconds for which a look at the free space is good; at full speed a device fills by 2 GB in that time at most."""
@@ -26,23 +30,30 @@ def free_megabytes(root: bytes) -> int:
 
 
 class Devices:
-    """The writable devices in order. Thread-safe: the worst of a race is one look too many."""
+    """The writable devices in order, mirrors last. Thread-safe: the worst of a race is one look too many."""
 
     def __init__(
         self,
         spools: Sequence[Spool],
         threshold: int,
         *,
+        mirrors: Sequence[Spool] = (),
         ignore_threshold: bool = False,
         free: FreeSpace = free_megabytes,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.spools = tuple(spools)
-        self._threshold = threshold
-        self._ignore = ignore_threshold
+        self.magnetic = tuple(spools)
+        self.mirrors = tuple(mirrors)
+        self.spools = self.magnetic + self.mirrors
+        self.set_threshold(threshold, ignore=ignore_threshold)
         self._free = free
         self._clock = clock
         self._seen: dict[bytes, tuple[float, int]] = {}
+
+    def set_threshold(self, threshold: int, *, ignore: bool) -> None:
+        """How many MB a device must have more than; `ignore` pretends that there are plenty."""
+        self._threshold = threshold
+        self._ignore = ignore
 
     def choose(self) -> tuple[Spool, int]:
         """The device for the next object and its free MB. Raises `NoDeviceError`."""
@@ -52,19 +63,29 @@ class Devices:
                 return spool, free
         raise NoDeviceError("no MAG device has enough free space")
 
-    def free(self, spool: Spool) -> int:
-        """Free MB on one device; 0 if it cannot be asked."""
+    def free(self, spool: Spool, *, fresh: bool = False) -> int:
+        """Free MB on one device, looked up now or within the last second; 0 if it cannot be asked."""
         if self._ignore:
             return PRETENDED_FREE
         now = self._clock()
         when, free = self._seen.get(spool.name, (-LOOK_EVERY, 0))
-        if now - when >= LOOK_EVERY:
+        if fresh or now - when >= LOOK_EVERY:
             try:
                 free = self._free(spool.root)
             except OSError:
                 free = 0
             self._seen[spool.name] = (now, free)
         return free
+
+    def mirror_of(self, spool: Spool) -> Spool | None:
+        """The device that copies this one; a mirror has none."""
+        number = spool.name.removeprefix(MAG)
+        return None if number == spool.name else self.named(MIRROR + number)
+
+    def homes(self, spool: Spool) -> list[Spool]:
+        """The device and its mirror: where a file of it lies."""
+        mirror = self.mirror_of(spool)
+        return [spool] if mirror is None else [spool, mirror]
 
     def named(self, name: bytes) -> Spool | None:
         """The device a row names; `MAG0.Archival` and the like are not ours to write."""

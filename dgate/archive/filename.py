@@ -13,6 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 COMPONENT_LIMIT = 255
+NOT_OBJECTS = frozenset({b"incoming", b"printer_files", b"bin"})
+"""Folders whose files are no archived objects, in lower case: they are not regenerated, and the first is emptied by
+the server. A patient of that name gets another folder, or its objects would vanish."""
 
 NAME, PATIENT_ID, MODALITY = 0x00100010, 0x00100020, 0x00080060
 STUDY_ID, STUDY_UID, STUDY_DATE, STUDY_DESCRIPTION = 0x00200010, 0x0020000D, 0x00080020, 0x00081030
@@ -219,11 +222,16 @@ def file_name(syntax: Syntax, values: Values, naming: Naming, *, compressed: boo
     gets the raw extension `.v2`.
     """
     path = syntax.build(values, naming)
-    if compressed and path.endswith(b".v2"):
+    if compressed and path.lower().endswith(b".v2"):
         path = path[:-3] + b".dcm"
     *folders, name = [part for part in path.split(b"/") if part] or [b"unknown"]
-    bound = max(16, min(max_length or COMPONENT_LIMIT, COMPONENT_LIMIT))
-    return b"/".join([*(_component(folder[:COMPONENT_LIMIT]) for folder in folders), _component(name[-bound:])])
+    bound = max(1, min(max_length or COMPONENT_LIMIT, COMPONENT_LIMIT))
+    return b"/".join([*(_folder(folder[:COMPONENT_LIMIT]) for folder in folders), _component(name[-bound:])])
+
+
+def _folder(part: bytes) -> bytes:
+    part = _component(part)
+    return b"_" + part[: COMPONENT_LIMIT - 1] if part.lower() in NOT_OBJECTS else part
 
 
 def _component(part: bytes) -> bytes:

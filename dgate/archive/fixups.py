@@ -8,14 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dgate.archive.elements import Encoding, encode_element, read_all
+from dgate.archive.elements import VALUE_LIMIT, Encoding, encode_element, read_all
 from dgate.archive.options import ArchiveOptions
 
 NAME, PATIENT_ID, STUDY_UID, SERIES_UID = 0x00100010, 0x00100020, 0x0020000D, 0x0020000E
 SAVED_STUDY_UID, SAVED_SERIES_UID = 0x00211070, 0x00211071
+SOP_UID, FRAME_UID = 0x00080018, 0x00200052
 WANTED = frozenset({NAME, PATIENT_ID, STUDY_UID, SERIES_UID, SAVED_STUDY_UID, SAVED_SERIES_UID})
 
-_VRS = {NAME: b"PN", PATIENT_ID: b"LO", STUDY_UID: b"UI", SERIES_UID: b"UI"}
+_VRS = {
+    NAME: b"PN", PATIENT_ID: b"LO", 0x00100030: b"DA", 0x00100040: b"CS", 0x00102000: b"LO", 0x00102110: b"LO",
+}  # fmt: skip
+"""All others that are ever changed are UI."""
 
 
 @dataclass(slots=True)
@@ -55,7 +59,12 @@ def _fix_id(values: Mapping[int, bytes], options: ArchiveOptions, result: Fix) -
 
 
 def _fix_known_id(value: bytes, options: ArchiveOptions, result: Fix) -> None:
-    """Superfluous trailing blanks go; leading zeros that two makers add go where the settings say so."""
+    """Superfluous trailing blanks go; leading zeros that two makers add go where the settings say so.
+
+    Of an absurdly long ID only the beginning is known here, so what looks like its end is none.
+    """
+    if len(value) >= VALUE_LIMIT:
+        return
     text = value.rstrip(b" ")
     if options.fix_philips and len(text) == 10 and text.startswith(b"00"):
         text = text.lstrip(b"0")
@@ -97,4 +106,4 @@ def _pop_first(waiting: dict[int, bytes], encoding: Encoding) -> bytes:
 
 
 def _encoded(tag: int, value: bytes, encoding: Encoding) -> bytes:
-    return encode_element(tag, _VRS[tag], value, encoding)
+    return encode_element(tag, _VRS.get(tag, b"UI"), value, encoding)

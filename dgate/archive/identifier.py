@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from dgate.archive.elements import DEFLATED, Encoding, encode_element, encoding_of, read_all
+from dgate.archive.elements import DEFLATED, Encoding, Walker, encode_element, encoding_of, read_all
 from dgate.archive.tables import Level
 from dgate.interfaces import QueryFailure, QueryModel
 
@@ -17,6 +17,7 @@ _ALLOWED: dict[QueryModel, frozenset[Level]] = {
     "patient": frozenset(Level),
     "study": frozenset({Level.STUDY, Level.SERIES, Level.IMAGE}),
     "patient_study": frozenset({Level.PATIENT, Level.STUDY}),
+    "worklist": frozenset(),
 }
 
 
@@ -45,17 +46,31 @@ class Identifier:
 
 def parse_identifier(data: bytes, transfer_syntax: str, model: QueryModel) -> Identifier:
     """Raises `QueryFailure` where it cannot be read or asks for a level the model does not have."""
+    walker = _read(data, transfer_syntax)
+    text = walker.values.get(LEVEL_TAG, b"")
+    level = _LEVELS.get(text.rstrip(b"\0 "))
+    if level is None or level not in _ALLOWED[model]:
+        raise QueryFailure(BAD_IDENTIFIER, f"unknown query level {text.decode('latin-1')!r}")
+    return Identifier(level, text, _keys(walker))
+
+
+def parse_keys(data: bytes, transfer_syntax: str) -> tuple[Key, ...]:
+    """The keys of a retrieval, whose level nobody looks at (conquest-server.md 9.3). Raises `QueryFailure`."""
+    return _keys(_read(data, transfer_syntax))
+
+
+def _read(data: bytes, transfer_syntax: str) -> Walker:
     if transfer_syntax == DEFLATED:
         raise QueryFailure(BAD_IDENTIFIER, "deflated identifiers are not supported")
     walker = read_all(data, encoding_of(transfer_syntax), limit=len(data))
     if walker.fault:
         raise QueryFailure(BAD_IDENTIFIER, f"identifier cannot be parsed: {walker.fault}")
-    text = walker.values.get(LEVEL_TAG, b"")
-    level = _LEVELS.get(text.rstrip(b"\0 "))
-    if level is None or level not in _ALLOWED[model]:
-        raise QueryFailure(BAD_IDENTIFIER, f"unknown query level {text.decode('latin-1')!r}")
+    return walker
+
+
+def _keys(walker: Walker) -> tuple[Key, ...]:
     keys = (Key(tag, walker.spans[tag].vr, value) for tag, value in sorted(walker.values.items()) if tag != LEVEL_TAG)
-    return Identifier(level, text, tuple(key for key in keys if key.vr != b"SQ"))
+    return tuple(key for key in keys if key.vr != b"SQ")
 
 
 _BINARY_VRS = {b"US": "H", b"SS": "h", b"UL": "L", b"SL": "l", b"FL": "f", b"FD": "d"}

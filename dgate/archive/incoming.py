@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dgate.archive import fixups
+from dgate.archive.compression import UNCOMPRESSED, code_for, decide
 from dgate.archive.devices import Devices
-from dgate.archive.elements import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Walker, encoding_of
+from dgate.archive.elements import DEFLATED, IMPLICIT_LITTLE, Walker, encoding_of
 from dgate.archive.filename import IMAGE_NUMBER, SERIES_NUMBER, SOP_UID, Naming, Syntax, file_name
+from dgate.archive.mirror import copy_to
 from dgate.archive.options import ArchiveOptions
 from dgate.archive.part10 import header, raw_header
 from dgate.archive.placing import Placement
 from dgate.archive.rows import RowMaker, Truncation
 from dgate.archive.spool import Spool
+from dgate.archive.tables import Tables
 from dgate.archive.transcode import Transcoder
+from dgate.archive.vrs import VRFile
 from dgate.archive.writer import Entry, Outcome, Writer, shown
 from dgate.interfaces import Log, StoreRequest
 
@@ -27,11 +32,12 @@ HEAD_LIMIT = 1024 * 1024
 
 SUCCESS = 0x0000
 SOP_CLASS = 0x00080016
-UNCOMPRESSED = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG})
 _VECTORS = 1000  # below IOV_MAX
 _META_GROUPS = (b"\x02\x00", b"\x00\x02")
 
 Piece = bytes | memoryview
+Edit = Callable[[Mapping[int, bytes]], dict[int, bytes]]
+"""Makes attributes that are to change out of the received ones; of those only that `fixups.apply` can write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,7 @@ class Stores:
     """What all incoming objects share."""
 
     options: ArchiveOptions
+    tables: Tables
     devices: Devices
     writer: Writer
     rows: RowMaker
@@ -46,6 +53,7 @@ class Stores:
     wanted: frozenset[int]
     log: Log
     counter: itertools.count[int]
+    vrs: VRFile
 
 
 class StoreFault(Exception):  # noqa: N818 - the object's fault, not ours
@@ -53,11 +61,21 @@ class StoreFault(Exception):  # noqa: N818 - the object's fault, not ours
 
 
 class IncomingObject:
-    """Implements `Incoming` of dgate.interfaces."""
+    """Implements `Incoming` of dgate.interfaces. `compression` is the setting for objects that come this way.
 
-    def __init__(self, stores: Stores, request: StoreRequest) -> None:
+    `edit` changes the object before it is stored; `sync` has its bytes on disk before it counts as stored. After a
+    failure `our_fault` says that the object itself may be good.
+    """
+
+    def __init__(
+        self, stores: Stores, request: StoreRequest, compression: str, *, edit: Edit | None = None, sync: bool = False
+    ) -> None:
         self._stores = stores
         self._request = request
+        self._compression = code_for(request.called_ae, compression)
+        self._edit = edit
+        self._sync = sync or stores.options.sync_files
+        self.our_fault = False
         self._encoding = encoding_of(request.transfer_syntax)
         self._walker = Walker(self._encoding, stores.wanted)
         self._compressed = request.transfer_syntax not in UNCOMPRESSED
@@ -84,6 +102,7 @@ class IncomingObject:
         except StoreFault as fault:
             self._fail(str(fault))
         except OSError as error:
+            self.our_fault = True
             self._fail(_trouble(error))
 
     def finish(self) -> int:
@@ -95,6 +114,7 @@ class IncomingObject:
         except StoreFault as fault:
             self._fail(str(fault))
         except OSError as error:
+            self.our_fault = True
             self._fail(_trouble(error))
         self._stores.log.console(self._fault)
         return self._stores.options.failed_status
@@ -118,8 +138,8 @@ class IncomingObject:
         elif walker.head_end is not None:
             self._begin([*self._held, *fragments])
         else:
-            self._held += [bytes(fragment) for fragment in fragments]
-            self._held_size += sum(map(len, fragments))
+            self._held.append(b"".join(fragments))  # an object for each crumb would cost fifty times its bytes
+            self._held_size += len(self._held[-1])
             if self._held_size > HEAD_LIMIT:
                 self._begin(self._held)
 
@@ -131,7 +151,7 @@ class IncomingObject:
             raise StoreFault(f"***Object cannot be parsed: {walker.fault}")
         if self._fd < 0:
             self._begin(self._held)
-        elif self._spilled and fixups.fix(walker.values, self._stores.options).changes:
+        elif self._spilled and (self._edit or fixups.fix(walker.values, self._stores.options).changes):
             raise StoreFault("***Object needs fixing, but its header is too long")
         if self._uid != _sop_uid(walker.values):
             raise StoreFault("***Object has no SOP instance UID before its long header")
@@ -147,6 +167,7 @@ class IncomingObject:
         self._spilled = self._walker.head_end is None
         if not self._spilled:
             pieces = self._fixed(list(pieces))
+            self._uid = _sop_uid(values)
         elif self._first in _META_GROUPS:
             raise StoreFault("***Object begins with group 0002 and has a very long header")
         self._spool, free = stores.devices.choose()
@@ -159,6 +180,8 @@ class IncomingObject:
     def _fixed(self, pieces: list[Piece]) -> list[Piece]:
         """The pieces with the head changed; untouched if there is nothing to change."""
         fix = fixups.fix(self._walker.values, self._stores.options)
+        if self._edit:
+            fix.changes |= self._edit({**self._walker.values, **fix.changes})
         if not fix.changes and self._first not in _META_GROUPS:
             return pieces
         whole = b"".join(pieces)
@@ -174,16 +197,31 @@ class IncomingObject:
 
     def _header(self, values: dict[int, bytes]) -> bytes:
         """What stands before the data set in the file; sets up the conversion of the data set where one is due."""
-        syntax = self._request.transfer_syntax
-        if self._raw and self._encoding.explicit:
-            self._transcoder = Transcoder(self._encoding, explicit=False)
-        elif syntax == EXPLICIT_BIG:
-            self._transcoder = Transcoder(self._encoding, explicit=True)
-            syntax = EXPLICIT_LITTLE
         if self._raw:
+            if self._encoding.explicit:
+                self._transcoder = Transcoder(self._encoding, explicit=False)
             return raw_header(IMPLICIT_LITTLE.encode())
+        syntax = self._convert()
         sop_class = values.get(SOP_CLASS, b"").strip(b"\0 ") or self._request.sop_class_uid.encode("latin-1", "replace")
         return header(sop_class, self._uid, syntax.encode("latin-1", "replace"))
+
+    def _convert(self) -> str:
+        """Set up the conversion that the compression code asks for; returns the transfer syntax that results."""
+        received = self._request.transfer_syntax
+        target = decide(self._compression, received)
+        if target.line:
+            self._stores.log.console(target.line)
+        if target.transfer_syntax == received:
+            return received
+        vrs = None
+        if not self._encoding.explicit:
+            try:
+                vrs = self._stores.vrs.get()
+            except OSError as error:
+                self._stores.log.console(f"***Stored as received: the dictionary cannot be read: {error.strerror}")
+                return received
+        self._transcoder = Transcoder(self._encoding, explicit=True, vrs=vrs)
+        return target.transfer_syntax
 
     def _send(self, pieces: Sequence[Piece]) -> None:
         if self._transcoder is None:
@@ -209,10 +247,9 @@ class IncomingObject:
 
     def _enter(self) -> int:
         stores, values = self._stores, self._walker.values
-        if self._stores.options.sync_files:
+        if self._sync:
             os.fdatasync(self._fd)
-        os.close(self._fd)
-        self._fd = -1
+        self._close()
         spool = self._spool
         if spool is None:
             raise StoreFault("***Object has no file")
@@ -220,8 +257,11 @@ class IncomingObject:
         placement = Placement(stores.options, stores.devices, spool, self._temporary, self._path(), self._uid)
         self._report_attributes(rows.truncations, placement.path)
         outcome = stores.writer.submit(Entry(rows, placement, placement.path))
+        self.our_fault = outcome == Outcome.FAILED
         if outcome != Outcome.STORED:
             spool.discard(self._temporary)
+        elif (mirror := stores.devices.mirror_of(spool)) is not None:
+            copy_to(mirror, spool, placement.path, stores.log)
         full_path = os.fsdecode(spool.root + placement.path)
         if outcome == Outcome.KEPT:
             stores.log.console(f"File already exists: {full_path}")
@@ -251,13 +291,18 @@ class IncomingObject:
             stars = "" if cut.column in self._stores.options.allow_truncate else "***"
             log.console(f"{stars}Truncated {cut.column} from {cut.length} to {cut.limit} chars in file: {shown(path)}")
 
+    def _close(self) -> None:
+        """Raises OSError where a file system tells of a failed write only now; the descriptor is gone even then."""
+        fd, self._fd = self._fd, -1
+        os.close(fd)
+
     def _fail(self, line: str) -> None:
         """Remember the first fault and leave nothing behind."""
         self._fault = self._fault or line
         self._held = []
         if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+            with contextlib.suppress(OSError):  # the file goes anyway
+                self._close()
         if self._spool is not None:
             try:
                 self._spool.discard(self._temporary)

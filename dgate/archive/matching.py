@@ -50,7 +50,8 @@ def condition(column: Column, name: str, key: Key, *, big_endian: bool = False) 
         return _range(name, text)
     if b"*" in text or b"?" in text:
         return _like(name, text, column.length)
-    return Condition(f"{name} = {_VALUE}", (text,))
+    blind = " COLLATE NOCASE" if column.dt == "ISTR" else ""
+    return Condition(f"{name} = {_VALUE}{blind}", (text,))
 
 
 def _text(column: Column, key: Key, *, big_endian: bool) -> bytes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dgate.archive.compression import setting_or_mode
+
 if TYPE_CHECKING:
     from dgate.config.settings import Settings
 
@@ -38,6 +40,16 @@ class ArchiveOptions:
     fix_kodak: bool
     computed_fields: bool
     iso_ir: int
+    worklist_iso_ir: int
+    worklist_mode: int
+    incoming_compression: str
+    dropped_compression: str
+    dictionary: str
+    mirrors: tuple[bytes, ...]
+    threshold: int
+    """MAGDeviceThreshHold: MB; below it the oldest patients go. 0 is never."""
+    lru_sort: str
+    watch_folder: bytes
 
     @property
     def sync_files(self) -> bool:
@@ -77,4 +89,13 @@ def options_from(settings: Settings) -> ArchiveOptions:
         fix_kodak=settings.fix_kodak,
         computed_fields=settings.enable_computed_fields,
         iso_ir=settings.queries_return_iso_ir,
+        worklist_iso_ir=settings.worklist_returns_iso_ir,
+        worklist_mode=settings.worklist_mode,
+        incoming_compression=setting_or_mode(settings.incoming_compression, settings.file_compress_mode),
+        dropped_compression=setting_or_mode(settings.dropped_file_compression, settings.file_compress_mode),
+        dictionary=settings.dictionary,
+        mirrors=tuple(folder.encode("utf-8", "surrogateescape") for folder in settings.mirror_devices),
+        threshold=settings.mag_threshold,
+        lru_sort=settings.lru_sort,
+        watch_folder=settings.watch_folder.encode("utf-8", "surrogateescape"),
     )

@@ -1,7 +1,8 @@
 """Putting a received object's file where it belongs, in a way that can be taken back until its rows are committed.
 
-Rules of conquest-server.md 5.4: a known object keeps its old name as long as the extension stays the same. A name that
-belongs to a different object is never taken over, whatever the syntax makes of the attributes.
+Rules of conquest-server.md 5.4: a known object keeps its old name as long as the extension stays the same. So a
+compressed object takes the place of a `.v2` file under a new name, where the original acknowledges it and keeps the old
+one (7.3). A name that belongs to a different object is never taken over, whatever the syntax makes of the attributes.
 """
 
 from __future__ import annotations
@@ -62,14 +63,15 @@ class Placement:
                 self._spool.discard(self._aside)
             if self._obsolete is not None:
                 home, path, token = self._obsolete
-                home.remove(path)
+                for each in self._devices.homes(home):
+                    each.remove(path)
                 home.settle(token)
             self._spool.settle(self._token)
 
     def _consider(self, known: Location) -> None:
         """The object is known: keep it, take over its name, or let its file go."""
         home = self._devices.named(known.device)
-        if home is None or not _lawful(known.path) or not home.exists(known.path):
+        if home is None or not lawful(known.path) or not home.exists(known.path):
             return
         if self._options.ignore_rewrite:
             self.path = known.path
@@ -117,6 +119,6 @@ def _extension(path: bytes) -> bytes:
     return os.path.splitext(path)[1].lower()
 
 
-def _lawful(path: bytes) -> bool:
+def lawful(path: bytes) -> bool:
     """Tell whether a path from a row, which another program may have written, is one below the device."""
     return bool(path) and not any(part in (b"", b".", b"..") for part in path.split(b"/"))

@@ -114,13 +114,15 @@ def _order(identifier: Identifier, tables: Tables, options: ArchiveOptions) -> t
     """The ORDER BY text and the highest table it needs: the request's own, the configured one, or by patient name."""
     level = identifier.level
     asked = next((key.text for key in identifier.keys if key.tag == ORDER_TAG), b"")
-    named = _named_column(asked.decode("latin-1"), tables, level)
-    if named is not None:
-        return named
-    if options.sort_orders[level]:
-        text = options.sort_orders[level].lower()
-        return options.sort_orders[level], next(
-            (at for at in Level if at <= level and tables.levels[at].name.lower() + "." in text), level
+    configured = options.sort_orders[level]
+    for text in (asked.decode("latin-1"), configured):
+        named = _named_column(text, tables, level)
+        if named is not None:
+            return named
+    if configured:
+        text = configured.lower()
+        return configured, next(
+            (at for at in Level if at <= level and f"{tables.levels[at].name.lower()}." in text), level
         )
     if level <= Level.STUDY and any(key.tag == PATIENT_NAME for key in identifier.keys):
         found = find_column(tables, level, PATIENT_NAME)

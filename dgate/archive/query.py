@@ -10,6 +10,7 @@ from dgate.archive.identifier import BAD_IDENTIFIER, CHARACTER_SET_TAG, LEVEL_TA
 from dgate.archive.index import DatabaseError, ReaderPool
 from dgate.archive.options import ArchiveOptions
 from dgate.archive.plan import Output, Plan, make_plan, statement
+from dgate.archive.search import Row, Search
 from dgate.archive.tables import Tables
 from dgate.archive.writer import shown
 from dgate.interfaces import Log, QueryFailure, QueryModel
@@ -32,56 +33,59 @@ class Finder:
 
     def find(self, model: QueryModel, identifier: bytes, transfer_syntax: str) -> Iterator[bytes]:
         """Start a query. Raises `QueryFailure` at once, or from the iterator when the database fails midway."""
+        if model == "worklist":
+            from dgate.archive.worklist import make_search
+
+            search = make_search(identifier, transfer_syntax, self._tables.worklist, self._options)
+        else:
+            search = self._levels(model, identifier, transfer_syntax)
+        for line in search.report():
+            self._log.debug(line)
+        return self._run(search)
+
+    def _levels(self, model: QueryModel, identifier: bytes, transfer_syntax: str) -> Search:
+        """A query of patients, studies, series or images."""
         encoding = encoding_of(transfer_syntax)
         request = parse_identifier(identifier, transfer_syntax, model)
         name = _MODEL_NAMES[model]
         self._log.console(f"({name}Query) search level: {shown(request.level_text)}")
         plan = make_plan(request, self._tables, self._options, big_endian=encoding.big_endian)
-        return self._run(plan, _Encoder(request, plan, encoding, self._options), name)
-
-    def _run(self, plan: Plan, encoder: _Encoder, name: str) -> Iterator[bytes]:
         sql, parameters = statement(plan, self._tables)
-        self._report(plan, parameters)
+        encoder = _Encoder(request, plan, encoding, self._options)
+        chain = range(plan.level, plan.top - 1, -1)
+        tables = ", ".join(self._tables.levels[at].name for at in chain)
+        on = plan.level.name.capitalize()
+        return Search(name, on, tables, plan.outputs, plan.conditions, plan.order, sql, parameters, encoder.encode)
+
+    def _run(self, search: Search) -> Iterator[bytes]:
         try:
             connection = self._readers.borrow()
-        except DatabaseError as error:
-            raise _failure(error) from error
+        except DatabaseError as error:  # names a path, which is nothing for the requester
+            self._log.console(f"***{error}")
+            raise QueryFailure(BAD_IDENTIFIER, "the database cannot be opened") from error
         try:
-            cursor = connection.execute(sql, parameters)
+            cursor = connection.execute(search.sql, search.parameters)
         except sqlite3.Error as error:
             connection.close()
             raise _failure(error) from error
-        return self._rows(connection, cursor, encoder, name)
+        return self._rows(connection, cursor, search)
 
-    def _rows(
-        self, connection: sqlite3.Connection, cursor: sqlite3.Cursor, encoder: _Encoder, name: str
-    ) -> Iterator[bytes]:
+    def _rows(self, connection: sqlite3.Connection, cursor: sqlite3.Cursor, search: Search) -> Iterator[bytes]:
         count = 0
         try:
             for row in cursor:
                 count += 1
-                yield encoder.encode(row)
+                yield search.encode(row)
         except sqlite3.Error as error:
             raise _failure(error) from error
         finally:
             cursor.close()
             self._readers.give_back(connection)
             self._log.debug(f"Records = {count}")
-            self._log.console(f"C-Find ({name}) located {count} records")
-
-    def _report(self, plan: Plan, parameters: tuple[bytes, ...]) -> None:
-        log, names = self._log, [output.sql for output in plan.outputs if output.sql]
-        log.debug(f"Query On {plan.level.name.capitalize()}")
-        log.debug(f"Issue Query on Columns: {', '.join(names)}")
-        values = ", ".join(map(shown, parameters[:20]))
-        log.debug(f"Values: {' and '.join(part.sql[:200] for part in plan.conditions)} [{values}]")
-        chain = range(plan.level, plan.top - 1, -1)
-        log.debug(f"Tables: {', '.join(self._tables.levels[at].name for at in chain)}")
-        if plan.order:
-            log.debug(f"Sort: {plan.order}")
+            self._log.console(f"C-Find ({search.name}) located {count} records")
 
 
-def _failure(error: Exception) -> QueryFailure:
+def _failure(error: sqlite3.Error) -> QueryFailure:
     return QueryFailure(BAD_IDENTIFIER, f"SQLITEExec error: {error}")
 
 
@@ -98,7 +102,7 @@ class _Encoder:
             parts.append((CHARACTER_SET_TAG, encode_element(CHARACTER_SET_TAG, b"CS", value, encoding)))
         self._parts = [part for _, part in sorted(parts, key=lambda item: item[0])]
 
-    def encode(self, row: tuple[bytes | float | None, ...]) -> bytes:
+    def encode(self, row: Row) -> bytes:
         """One answer."""
         values = iter(row)
         out: list[bytes] = []

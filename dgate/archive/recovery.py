@@ -8,7 +8,7 @@ import sqlite3
 from dgate.archive.index import DatabaseError
 from dgate.archive.objectfile import FileReader, InPlace
 from dgate.archive.part10 import NotDicomError
-from dgate.archive.spool import Intention, Spool
+from dgate.archive.spool import DELETED, OBSOLETE, Intention, Spool
 from dgate.archive.writer import Entry, Location, Outcome, Writer, shown
 from dgate.interfaces import Log
 
@@ -19,25 +19,38 @@ def recover(spool: Spool, writer: Writer, reader: FileReader, log: Log) -> None:
     Does nothing while another process receives on the device. If the index cannot be used now, the journal stays for
     the next start.
     """
-    if not spool.lock_for_sweep():
+    if not spool.lock_alone():
+        if not spool.lock_shared():
+            log.console(f"Waiting for another process that has {spool.name.decode()} for itself")
+            spool.share()
         return
     try:
-        complete = True
-        for intention in spool.intentions():
-            complete &= _settle(intention, spool, writer, reader, log)
-        for name in spool.leftovers() if complete else ():
-            spool.discard(name)
-        if complete:
-            spool.empty_journal()
+        sweep(spool, writer, reader, log)
     finally:
         spool.share()
+
+
+def sweep(spool: Spool, writer: Writer, reader: FileReader, log: Log) -> None:
+    """The same for whoever has the device for himself."""
+    complete = True
+    for intention in spool.intentions():
+        complete &= _settle(intention, spool, writer, reader, log)
+    for name in spool.leftovers() if complete else ():
+        spool.discard(name)
+    if complete:
+        spool.empty_journal()
+    else:
+        spool.keep_journal()
 
 
 def _settle(intention: Intention, spool: Spool, writer: Writer, reader: FileReader, log: Log) -> bool:
     """Look at one open intention; False if the index could not be asked or changed."""
     try:
-        if intention.removal:
+        if intention.kind == OBSOLETE:
             _finish_removal(intention, spool, writer)
+            return True
+        if intention.kind == DELETED:
+            _finish_deletion(intention, spool, writer, reader)
             return True
         if intention.aside and not spool.exists(intention.path):
             spool.put(intention.aside, intention.path)
@@ -55,6 +68,19 @@ def _finish_removal(intention: Intention, spool: Spool, writer: Writer) -> None:
     """The old file of an object that lies elsewhere now."""
     known = writer.location(intention.uid)
     if known is not None and known != Location(spool.name, intention.path):
+        spool.remove(intention.path)
+
+
+def _finish_deletion(intention: Intention, spool: Spool, writer: Writer, reader: FileReader) -> None:
+    """The file of an object whose rows are gone, if it still is that object's."""
+    if writer.location(intention.uid) is not None or not spool.exists(intention.path):
+        return
+    try:
+        with os.fdopen(spool.open(intention.path), "rb") as file:
+            found = reader.read(file).image[0]
+    except NotDicomError:
+        return
+    if found == intention.uid:
         spool.remove(intention.path)
 
 

@@ -1,95 +1,262 @@
-"""`-r`: new tables, then every file of every device is entered (conquest-server.md 12)."""
+"""`-r`: new tables, then every file of every device is entered (conquest-server.md 12).
+
+Files are met in the order of their names, so that of two files with one SOP instance UID always the same, the later
+one, wins, and an interrupted run can go on where it was (`checkpoint.py`). To start over nevertheless: `-i`, then `-r`.
+Mirrors come first: what MAG devices hold as well is then entered from there.
+"""
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dgate.archive import checkpoint
+from dgate.archive.alone import alone
+from dgate.archive.checkpoint import Checkpoint
+from dgate.archive.devices import MAG, MIRROR
+from dgate.archive.filename import NOT_OBJECTS
+from dgate.archive.heads import Portion, read_head, read_heads
+from dgate.archive.index import DatabaseError
 from dgate.archive.objectfile import FileReader, InPlace
-from dgate.archive.options import options_from
-from dgate.archive.part10 import NotDicomError
-from dgate.archive.rows import RowMaker
+from dgate.archive.options import ArchiveOptions, options_from
+from dgate.archive.progress import Progress
+from dgate.archive.recovery import sweep
+from dgate.archive.rows import RowMaker, Rows
 from dgate.archive.schema import initialise
-from dgate.archive.spool import FOLDER
-from dgate.archive.tables import make_tables
+from dgate.archive.spool import FOLDER, Spool
+from dgate.archive.tables import Level, Tables, make_tables
 from dgate.archive.writer import Entry, Location, Outcome, Writer, shown
 
 if TYPE_CHECKING:
+    from dgate.archive.dropped import Taking
     from dgate.config.kfactor import KFactor
     from dgate.config.settings import Settings
     from dgate.interfaces import Log
 
-BATCH = 500
-SKIPPED_FOLDERS = frozenset({b"incoming", b"printer_files", b"bin", FOLDER})
+PORTION = 250
+YOUNG_SECONDS = 1.0
+"""A file this much older than a run counts as younger: the clocks of files and of the system differ a little."""
+SKIPPED_FOLDERS = NOT_OBJECTS | {FOLDER}
 EXTENSIONS = (b".v2", b".dcm", b".img")
 
+Device = tuple[bytes, bytes]
+"""Name and root folder."""
 
-def regenerate(settings: Settings, kfactor: KFactor, log: Log, mode: int) -> None:
-    """Drop and create the tables, then enter what lies on the devices. Raises `DatabaseError`."""
-    initialise(settings, kfactor, log, mode)
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What all steps of a run share."""
+
+    options: ArchiveOptions
+    tables: Tables
+    devices: list[Device]
+    reader: FileReader
+    writer: Writer
+    log: Log
+    progress: Progress
+    fingerprint: bytes
+
+
+def regenerate(
+    settings: Settings,
+    kfactor: KFactor,
+    log: Log,
+    mode: int,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
+) -> None:
+    """Drop and create the tables, then enter what lies on the devices; or go on with a run that was interrupted.
+
+    `workers` processes read files, by default one for each core. `say` is told the steps, by default the log. Raises
+    `DatabaseError`, OSError.
+    """
     options = options_from(settings)
-    tables = make_tables(kfactor, options)
-    reader = FileReader(tables, options, RowMaker(tables))
-    writer = Writer(options, tables, log)
-    try:
-        for position, root in enumerate(options.devices):
-            device = b"MAG%d" % position
-            log.console(f"Regen Device '{device.decode()}'")
-            _enter_device(root, device, reader, writer, log)
-    finally:
-        writer.close()
-
-
-def object_files(root: bytes) -> Iterator[bytes]:
-    """Paths of the files that count as objects, relative to the root, in directory order. Links are not followed."""
-    folders = [b""]
-    while folders:
-        folder = folders.pop()
-        below = []
+    with alone(options, log) as spools:
+        work = _work(options, make_tables(kfactor, options), log, progress or Progress(), mode)
         try:
-            with os.scandir(os.path.join(root, folder)) as entries:
-                for entry in entries:
-                    path = os.path.join(folder, entry.name)
-                    if entry.is_dir(follow_symlinks=False):
-                        below += [path] if entry.name.lower() not in SKIPPED_FOLDERS else []
-                    elif entry.is_file(follow_symlinks=False) and is_object_name(entry.name):
-                        yield path
-        except OSError:
-            continue  # a folder that vanished or may not be read: its objects cannot be entered
-        folders += reversed(below)
+            start = _continue_from(work, spools)
+            if start is None:
+                initialise(settings, kfactor, log, mode, say=say, regenerating=True)
+                start = Checkpoint(work.fingerprint, time.time(), 0, b"", 0, 0)
+            _enter_all(work, start, len(os.sched_getaffinity(0)) if workers is None else workers)
+        except KeyboardInterrupt:
+            raise DatabaseError("Interrupted. Run it again, and it goes on from here.") from None
+        finally:
+            work.writer.close()
+
+
+def _work(options: ArchiveOptions, tables: Tables, log: Log, progress: Progress, mode: int) -> _Work:
+    from hashlib import blake2b
+
+    devices = [(b"%s%d" % (MIRROR, number), root) for number, root in enumerate(options.mirrors)]
+    devices += [(b"%s%d" % (MAG, number), root) for number, root in enumerate(options.devices)]
+    fingerprint = blake2b(repr((options, tables, mode)).encode(), digest_size=16).digest()
+    reader = FileReader(tables, options, RowMaker(tables))
+    return _Work(options, tables, devices, reader, Writer(options, tables, log), log, progress, fingerprint)
+
+
+# -- going on
+
+
+def _continue_from(work: _Work, spools: list[Spool]) -> Checkpoint | None:
+    """Bring the devices in order with the rows there are, and find out where to go on; None to start over."""
+    for spool in spools:
+        sweep(spool, work.writer, work.reader, work.log)
+    try:
+        with work.writer.exclusive() as connection:
+            found = checkpoint.load(connection)
+            newest = _newest(connection, work.tables) if found else 0
+    except (DatabaseError, sqlite3.Error):
+        return None  # no database, or one without tables: `initialise` says what is wrong with it
+    if found is None:
+        return None
+    if found.fingerprint != work.fingerprint or newest < found.last_row or not _unchanged(work, found):
+        work.log.console("A regeneration was interrupted, and things have changed since: it starts over")
+        return None
+    work.log.console(f"A regeneration was interrupted: it goes on after {found.seen} files")
+    work.progress.skipped(found.seen)
+    return found
+
+
+def _newest(connection: sqlite3.Connection, tables: Tables) -> int:
+    sql = f"SELECT MAX(rowid) FROM {tables.levels[Level.IMAGE].name}"  # noqa: S608 - a configured table name
+    return connection.execute(sql).fetchone()[0] or 0
+
+
+def _unchanged(work: _Work, point: Checkpoint) -> bool:
+    """Whether the files up to there are as many as they were, and none is younger than the run."""
+    end = checkpoint.order(point.path)
+    seen = 0
+    for number, (_, root) in enumerate(work.devices[: point.device + 1]):
+        for path in object_files(root):
+            if number == point.device and checkpoint.order(path) > end:
+                break
+            seen += 1
+            try:
+                if os.lstat(root + path).st_ctime >= point.started - YOUNG_SECONDS:
+                    return False
+            except OSError:
+                return False
+    return seen == point.seen
+
+
+# -- entering
+
+
+def _enter_all(work: _Work, start: Checkpoint, workers: int) -> None:
+    seen = start.seen
+    for portion, heads in read_heads(work.reader, _portions(work, start), workers):
+        name = work.devices[portion.device][0]
+        entered = enter_portion(work.writer, work.log, name, portion, heads)
+        seen += len(portion.paths)
+        with work.writer.exclusive() as connection:
+            newest = _newest(connection, work.tables)
+            point = Checkpoint(work.fingerprint, start.started, portion.device, portion.paths[-1], seen, newest)
+            checkpoint.save(connection, point)
+        work.progress.add(entered, len(portion.paths) - entered)
+    with work.writer.exclusive() as connection:
+        checkpoint.end(connection)
+    work.progress.end()
+
+
+def _portions(work: _Work, start: Checkpoint) -> Iterator[Portion]:
+    """All files that are still to be entered."""
+    for number, (name, root) in enumerate(work.devices):
+        if number < start.device:
+            continue
+        work.log.console(f"Regen Device '{name.decode()}'")
+        files = object_files(root)
+        if number == start.device and start.path:
+            end = checkpoint.order(start.path)
+            files = (path for path in files if checkpoint.order(path) > end)
+        while paths := list(itertools.islice(files, PORTION)):
+            yield Portion(number, root, paths)
+
+
+def enter_portion(writer: Writer, log: Log, device: bytes, portion: Portion, heads: list[Rows | None]) -> int:
+    """Enter files whose heads have been read; returns how many went in. Raises `DatabaseError` if none could."""
+    entries = [
+        Entry(rows, InPlace(Location(device, path)), path)
+        for path, rows in zip(portion.paths, heads, strict=True)
+        if rows is not None
+    ]
+    if not writer.submit_all(entries):
+        raise DatabaseError("The rows cannot be written. What is entered so far stays.")
+    outcomes = {entry.label: entry.outcome for entry in entries}
+    for path in portion.paths:
+        name = shown(portion.root + path)
+        if path not in outcomes:
+            log.console(f"***[Regen] {name} -FAILED: Error on Load")
+        elif outcomes[path] == Outcome.STORED:
+            log.console(f"[Regen] {name} -SUCCESS")
+        else:
+            log.console(f"***[Regen] {name} -FAILED: Error SQL Add")
+    return sum(outcome == Outcome.STORED for outcome in outcomes.values())
+
+
+def enter_folder(archive: Taking, device: bytes, folder: bytes = b"") -> int:
+    """Enter what lies in a folder of one of a running server's devices; how many files went in.
+
+    Raises `DatabaseError`; LookupError for a device that the server does not have.
+    """
+    stores = archive.stores
+    home = stores.devices.named(device)
+    if home is None:
+        raise LookupError(device.decode("latin-1"))
+    stores.log.console(f"Regen Device '{device.decode('latin-1')}'")
+    files = object_files(home.root, folder.strip(b"/"))
+    count = 0
+    while paths := list(itertools.islice(files, PORTION)):
+        count += enter_files(archive, home, paths)
+    return count
+
+
+def enter_files(archive: Taking, home: Spool, paths: list[bytes]) -> int:
+    """Enter these files of a device; how many went in. Raises `DatabaseError`."""
+    stores = archive.stores
+    reader = FileReader(stores.tables, stores.options, stores.rows)
+    heads = [read_head(reader, home.root + path) for path in paths]
+    return enter_portion(stores.writer, stores.log, home.name, Portion(0, home.root, paths), heads)
+
+
+# -- which files
+
+
+def object_files(root: bytes, folder: bytes = b"") -> Iterator[bytes]:
+    """Paths of the files that count as objects, relative to the root, by name. Links are not followed."""
+    open_folders = [iter(_entries(root, folder))]
+    while open_folders:
+        for path in open_folders[-1]:
+            if path.endswith(b"/"):
+                open_folders.append(iter(_entries(root, path[:-1])))
+                break
+            yield path
+        else:
+            open_folders.pop()
+
+
+def _entries(root: bytes, folder: bytes) -> list[bytes]:
+    """What is in a folder: object files, and folders with a `/` at the end."""
+    found = []
+    try:
+        with os.scandir(os.path.join(root, folder)) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    found += [entry.name + b"/"] if entry.name.lower() not in SKIPPED_FOLDERS else []
+                elif entry.is_file(follow_symlinks=False) and is_object_name(entry.name):
+                    found.append(entry.name)
+    except OSError:
+        return []  # a folder that vanished or may not be read: its objects cannot be entered
+    return [os.path.join(folder, name) for name in sorted(found, key=lambda name: name.rstrip(b"/"))]
 
 
 def is_object_name(name: bytes) -> bool:
     """By extension, or none: no dot among the last four characters."""
     return name.lower().endswith(EXTENSIONS) or b"." not in name[-4:]
-
-
-def _enter_device(root: bytes, device: bytes, reader: FileReader, writer: Writer, log: Log) -> None:
-    batch: list[Entry] = []
-    for path in object_files(root):
-        entry = _read(root, device, path, reader, log)
-        if entry is not None:
-            batch.append(entry)
-        if len(batch) >= BATCH:
-            _enter(batch, root, writer, log)
-            batch = []
-    _enter(batch, root, writer, log)
-
-
-def _read(root: bytes, device: bytes, path: bytes, reader: FileReader, log: Log) -> Entry | None:
-    try:
-        with open(root + path, "rb") as file:
-            rows = reader.read(file)
-    except (NotDicomError, OSError):
-        log.console(f"***[Regen] {shown(root + path)} -FAILED: Error on Load")
-        return None
-    return Entry(rows, InPlace(Location(device, path)), path)
-
-
-def _enter(batch: list[Entry], root: bytes, writer: Writer, log: Log) -> None:
-    writer.submit_all(batch)
-    for entry in batch:
-        name = shown(root + entry.label)
-        stored = entry.outcome == Outcome.STORED
-        log.console(f"[Regen] {name} -SUCCESS" if stored else f"***[Regen] {name} -FAILED: Error SQL Add")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from dgate.archive import checkpoint
 from dgate.archive.index import DatabaseError, connect
 from dgate.archive.options import ArchiveOptions, options_from
 from dgate.archive.tables import Level, Table, Tables, make_tables
@@ -69,42 +71,54 @@ def create_statements(tables: Tables, mode: int = KEYS_AND_INDICES) -> list[str]
     return [*statements, UIDMODS, *(UIDMODS_INDICES if keyed else ())]
 
 
-def initialise(settings: Settings, kfactor: KFactor, log: Log, mode: int) -> None:
+def initialise(
+    settings: Settings,
+    kfactor: KFactor,
+    log: Log,
+    mode: int,
+    *,
+    say: Callable[[str], None] | None = None,
+    regenerating: bool = False,
+) -> None:
     """`-i`: drop and create the tables (2 = the worklist only). A worklist with rows in it is kept, except in mode 2.
 
-    Raises `DatabaseError`.
+    `say` is told the steps, by default the log. `regenerating` marks the index as incomplete until the files are
+    entered. Raises `DatabaseError`.
     """
     options = options_from(settings)
     tables = make_tables(kfactor, options)
+    say = say or log.console
     connection = connect(options, create=True)
     try:
-        log.console("Dropping Existing tables (if-any)")
-        _recreate(connection, tables, log, mode)
+        say("Dropping Existing tables (if-any)")
+        connection.execute("BEGIN IMMEDIATE")
+        _recreate(connection, tables, say, mode)
+        if regenerating:
+            checkpoint.begin(connection)
+        connection.execute("COMMIT")
     except sqlite3.Error as error:
         raise DatabaseError(f"The tables in {options.database} cannot be made: {error}.") from error
     finally:
         connection.close()
 
 
-def _recreate(connection: sqlite3.Connection, tables: Tables, log: Log, mode: int) -> None:
-    connection.execute("BEGIN IMMEDIATE")
+def _recreate(connection: sqlite3.Connection, tables: Tables, say: Callable[[str], None], mode: int) -> None:
     existing = _existing(connection)
     worklist = tables.worklist.name
     filled = worklist.lower() in existing and connection.execute(f"SELECT 1 FROM {worklist} LIMIT 1").fetchone()  # noqa: S608 - a configured table name
-    log.console("Worklist contains data" if filled else "Worklist is empty")
-    names = [] if mode == WORKLIST_ONLY else [*(table.name for table in tables.levels), "UIDMODS"]
+    say("Worklist contains data" if filled else "Worklist is empty")
+    names = [] if mode == WORKLIST_ONLY else [*(table.name for table in tables.levels), "UIDMODS", checkpoint.TABLE]
     names += [] if filled and mode != WORKLIST_ONLY else [worklist]
     for name in names:
         connection.execute(f"DROP TABLE IF EXISTS {name}")
     if worklist in names:
-        log.console("WorkList Database")
+        say("WorkList Database")
         connection.execute(table_statement(tables.worklist, keyed=False))
     if mode != WORKLIST_ONLY:
         for label in ("Patient Database", "Study Database", "Series Database", "Image Database"):
-            log.console(label)
+            say(label)
         for statement in create_statements(tables, mode):
             connection.execute(statement)
-    connection.execute("COMMIT")
 
 
 def _existing(connection: sqlite3.Connection) -> set[str]:

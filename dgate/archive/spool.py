@@ -19,6 +19,7 @@ import errno
 import fcntl
 import itertools
 import os
+import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -26,17 +27,23 @@ from dataclasses import dataclass
 FOLDER = b".spool"
 JOURNAL = b"placed"
 TEMPORARY, OLD = b".tmp", b".old.tmp"
+PLACED, OBSOLETE, DELETED = b"P", b"O", b"D"
 JOURNAL_LIMIT = 256 * 1024
 CACHED_FOLDERS = 32
+
+_ESCAPE = {b"\\": b"\\\\", b"\t": b"\\t", b"\n": b"\\n"}
+"""UIDs come from strangers, and none of them may end its field or line in the journal."""
+_MEANING = {escape: byte for byte, escape in _ESCAPE.items()}
+_UNSAFE, _ESCAPED = re.compile(rb"[\\\t\n]"), re.compile(rb"\\[\\tn]")
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
 class Intention:
-    """A line of the journal: a file that was to appear at `path`, or (`removal`) to go from there."""
+    """A line of the journal: a file that was to appear at `path`, or to go from there."""
 
-    removal: bool
+    kind: bytes
     uid: bytes
     aside: bytes
     path: bytes
@@ -64,7 +71,7 @@ class Spool:
     def close(self) -> None:
         """Give back every descriptor; a journal without open intentions is emptied."""
         with contextlib.suppress(OSError):
-            if self._unsettled == 0:
+            if self._unsettled == 0 and self.lock_alone():
                 self.empty_journal()
         for fd in (*self._folders.values(), self._journal, self._fd, self._root_fd):
             os.close(fd)
@@ -90,17 +97,22 @@ class Spool:
 
         Returns the token that `settle` takes.
         """
-        return self._note(b"P", uid, aside, path)
+        return self._note(PLACED, uid, aside, path)
 
     def intend_removal(self, uid: bytes, path: bytes) -> bytes:
         """Note that the file at this path goes as soon as the object's row names another one."""
-        return self._note(b"O", uid, b"", path)
+        return self._note(OBSOLETE, uid, b"", path)
+
+    def intend_deletion(self, uid: bytes, path: bytes) -> bytes:
+        """Note that the file at this path goes as soon as the object has no row any more."""
+        return self._note(DELETED, uid, b"", path)
 
     def _note(self, kind: bytes, uid: bytes, aside: bytes, path: bytes) -> bytes:
         token = b"%s-%d" % (self._token, next(self._serial))
-        line = b"\t".join((kind, token, uid, aside, path)) + b"\n"
+        line = _line(kind, token, uid, aside, path)
         with self._lock:
-            os.write(self._journal, line)
+            if os.write(self._journal, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._unsettled += 1
             self._journal_size += len(line)
         return token
@@ -109,11 +121,11 @@ class Spool:
         """A noted intention is committed or undone. A long journal is emptied when nothing is open."""
         with self._lock:
             self._unsettled -= 1
+            os.write(self._journal, _line(b"S", token))
             if self._unsettled == 0 and self._journal_size > JOURNAL_LIMIT:
-                os.ftruncate(self._journal, 0)
-                self._journal_size = 0
-            else:
-                os.write(self._journal, b"S\t%s\n" % token)
+                if self.lock_alone():  # or another process has open intentions in it
+                    self.empty_journal()
+                self.share()
 
     def put(self, name: bytes, path: bytes) -> None:
         """Move a temporary file into place, making folders; replaces what is there, a symbolic link itself included."""
@@ -169,6 +181,19 @@ class Spool:
         with self._lock, contextlib.suppress(FileNotFoundError):
             os.unlink(base, dir_fd=self._folder(folder, make=False))
 
+    def prune(self, path: bytes) -> None:
+        """Remove the folders that held this file and are empty now, but for the uppermost one."""
+        folder = path.rpartition(b"/")[0]
+        while b"/" in folder:
+            above, _, name = folder.rpartition(b"/")
+            with self._lock:
+                self._forget(folder)
+                try:
+                    os.rmdir(name, dir_fd=self._folder(above, make=False))
+                except OSError:
+                    return  # not empty, or gone
+            folder = above
+
     def _folder(self, path: bytes, *, make: bool) -> int:
         """The descriptor of a folder below the device; valid while the lock is held."""
         fd = self._folders.get(path)
@@ -198,18 +223,24 @@ class Spool:
 
     # -- after a crash
 
-    def lock_for_sweep(self) -> bool:
-        """True if no other process receives here now: then its leftovers may be swept. Shared from then on."""
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            fcntl.flock(self._fd, fcntl.LOCK_SH)  # waits for a sweep that is under way, no longer
-            return False
-        return True
+    def lock_alone(self) -> bool:
+        """True if no other process works on this device now, and none can until `share` or the end."""
+        return self._lock_folder(fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def lock_shared(self) -> bool:
+        """Work here beside others; False while one of them is alone."""
+        return self._lock_folder(fcntl.LOCK_SH | fcntl.LOCK_NB)
 
     def share(self) -> None:
-        """The sweep is over: let others in."""
+        """Let others in, or wait until they let us in."""
         fcntl.flock(self._fd, fcntl.LOCK_SH)
+
+    def _lock_folder(self, how: int) -> bool:
+        try:
+            fcntl.flock(self._fd, how)
+        except BlockingIOError:
+            return False
+        return True
 
     def leftovers(self) -> list[bytes]:
         """Temporary files in the spool."""
@@ -221,17 +252,26 @@ class Spool:
         found: dict[bytes, Intention] = {}
         for line in content.split(b"\n")[:-1]:
             kind, _, rest = line.partition(b"\t")
-            fields = rest.split(b"\t", 3)
+            fields = [_ESCAPED.sub(lambda match: _MEANING[match[0]], field) for field in rest.split(b"\t", 3)]
             if kind == b"S":
                 found.pop(fields[0], None)
             elif len(fields) == 4:
-                found[fields[0]] = Intention(kind == b"O", *fields[1:])
+                found[fields[0]] = Intention(kind, *fields[1:])
         return list(found.values())
 
     def empty_journal(self) -> None:
         """All noted intentions have been looked at."""
         os.ftruncate(self._journal, 0)
         self._journal_size = 0
+
+    def keep_journal(self) -> None:
+        """Something in it must wait for the next start."""
+        self._unsettled += 1
+
+
+def _line(*fields: bytes) -> bytes:
+    """A line of the journal. It begins with a line end too: what a full disk cut off before it stays by itself."""
+    return b"\n" + b"\t".join([_UNSAFE.sub(lambda match: _ESCAPE[match[0]], field) for field in fields]) + b"\n"
 
 
 def _enter(component: bytes, parent: int, *, make: bool) -> int:

@@ -35,6 +35,8 @@ class Column:
     dt: str
     is_date: bool
     source: int
+    sequence: int = 0
+    """Worklist only: the tag of the sequence in whose item the attribute stands; 0 is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +94,5 @@ def _column(column: KColumn, options: ArchiveOptions, *, study: bool) -> Column:
     length = min(column.length, options.max_field_length or column.length)
     name = column.name[: options.truncate_names or None]
     source = MODALITY if study and tag == MODALITIES_IN_STUDY else tag
-    return Column(tag, name, length, column.dt, "DATE" in column.sql_type, source)
+    group, element = column.sequence or (0, 0)
+    return Column(tag, name, length, column.dt, "DATE" in column.sql_type, source, group << 16 | element)

@@ -1,4 +1,4 @@
-"""Streaming conversion of a data set to explicit or implicit little endian (PS3.5 7.1, 7.5; annex A).
+"""Streaming conversion of a data set from one uncompressed transfer syntax to another (PS3.5 7.1, 7.5; annex A).
 
 Works on pieces of any size and keeps no more than one element header between them. Sequences and items come out with
 undefined lengths, because their new lengths are not known when they begin; every value stays as it is but for its byte
@@ -19,9 +19,6 @@ _SWAPPED = {
     b"FD": 8, b"OD": 8, b"OV": 8, b"SV": 8, b"UV": 8,
 }  # fmt: skip
 _CODES = {2: "H", 4: "I", 8: "Q"}
-_IMPLICIT = Struct("<HHL").pack
-_EXPLICIT_SHORT = Struct("<HH2sH").pack
-_EXPLICIT_LONG = Struct("<HH2sHL").pack
 
 Piece = bytes | memoryview
 
@@ -32,11 +29,14 @@ class Transcoder:
     From implicit to explicit it needs `vrs`; an implicit data set stays as it is otherwise.
     """
 
-    def __init__(self, source: Encoding, *, explicit: bool, vrs: VRs | None = None) -> None:
-        order = ">" if source.big_endian else "<"
-        self._big = source.big_endian
+    def __init__(self, source: Encoding, *, explicit: bool, big_endian: bool = False, vrs: VRs | None = None) -> None:
+        order, written = (">" if big else "<" for big in (source.big_endian, big_endian))
+        self._swaps = source.big_endian != big_endian
         self._read = Struct(order + "HH2sH").unpack_from
         self._read_long = Struct(order + "L").unpack_from
+        self._plain = Struct(written + "HHL").pack
+        self._short = Struct(written + "HH2sH").pack
+        self._long = Struct(written + "HH2sHL").pack
         self._explicit = explicit
         self._implicit_source = not source.explicit
         self._vrs = vrs or VRs({})
@@ -84,7 +84,7 @@ class Transcoder:
     def _pass_on(self, part: Piece, out: list[Piece]) -> int:
         """Value bytes; whole units only where their order changes."""
         usable = len(part) - len(part) % self._width if len(part) < self._value else len(part)
-        if self._width == 1 or not self._big:
+        if self._width == 1 or not self._swaps:
             out.append(part)
             usable = len(part)
         elif usable:
@@ -136,31 +136,31 @@ class Transcoder:
         self._check_fits(used, length)
         written = UNDEFINED if opens else length
         if not self._explicit:
-            out.append(_IMPLICIT(group, element, written))
+            out.append(self._plain(group, element, written))
         elif vr in SHORT_VRS:
-            out.append(_EXPLICIT_SHORT(group, element, vr, length))
+            out.append(self._short(group, element, vr, length))
         else:
-            out.append(_EXPLICIT_LONG(group, element, vr, 0, written))
+            out.append(self._long(group, element, vr, 0, written))
         if opens:
-            self._open(length, used, _IMPLICIT(0xFFFE, 0xE0DD, 0), opaque=vr != b"SQ")
+            self._open(length, used, self._plain(0xFFFE, 0xE0DD, 0), opaque=vr != b"SQ")
         else:
             self._value, self._width = length, _SWAPPED.get(vr, 1)
 
     def _mark(self, tag: int, length: int, out: list[Piece]) -> None:
         """An item or the end of one; items of encapsulated pixels keep their lengths."""
         if tag in (ITEM_END, SEQUENCE_END):
-            out.append(_IMPLICIT(tag >> 16, tag & 0xFFFF, 0))
+            out.append(self._plain(tag >> 16, tag & 0xFFFF, 0))
             if self._frames:
                 self._frames.pop()
         elif tag == ITEM and self._frames and self._frames[-1][2]:
-            out.append(_IMPLICIT(0xFFFE, 0xE000, length))
+            out.append(self._plain(0xFFFE, 0xE000, length))
             self._value, self._width = length, 1
             if length == UNDEFINED:
                 self.fault = "an item of undefined length in a sequence of unknown type"
         else:
             self._check_fits(8, length)
-            out.append(_IMPLICIT(0xFFFE, 0xE000, UNDEFINED))
-            self._open(length, 8, _IMPLICIT(0xFFFE, 0xE00D, 0), opaque=False)
+            out.append(self._plain(0xFFFE, 0xE000, UNDEFINED))
+            self._open(length, 8, self._plain(0xFFFE, 0xE00D, 0), opaque=False)
 
     def _check_fits(self, used: int, length: int) -> None:
         """A value that reaches beyond the item or sequence it is in: what follows would be written as nonsense."""

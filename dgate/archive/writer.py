@@ -10,15 +10,17 @@ fails the file goes back, so that outside this module there is never one without
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
+from dgate.archive import checkpoint
 from dgate.archive.index import DatabaseError, connect, identity
 from dgate.archive.rows import Row, Rows, Value, merge
 from dgate.archive.tables import Level, Table, Tables
@@ -84,6 +86,8 @@ class Entry:
 def shown(value: Value) -> str:
     """A stored value in a log line: one line, whatever a peer sent."""
     text = (value or b"").decode("latin-1")
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
@@ -119,6 +123,12 @@ class Writer:
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._seen: dict[tuple[Level, Value], tuple[Row, int]] = {}
+        self._version = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many objects wait to be entered."""
+        return len(self._waiting)
 
     def submit(self, entry: Entry) -> Outcome:
         """Enter one object; returns when it is committed or given up. Never raises for bad rows or a bad database."""
@@ -128,16 +138,31 @@ class Writer:
                 self._run([self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))])
         return entry.outcome
 
-    def submit_all(self, entries: Sequence[Entry]) -> None:
-        """Enter many objects in one transaction; see each one's outcome."""
+    def submit_all(self, entries: Sequence[Entry]) -> bool:
+        """Enter many objects in one transaction; see each one's outcome. False if it could not be committed."""
         with self._turn:
-            self._run(list(entries))
+            return self._run(list(entries))
 
     def location(self, uid: bytes) -> Location | None:
         """Where an object lies according to the committed rows. Raises `DatabaseError`, sqlite3.Error."""
         with self._turn:
             found = self._open().execute(self._statements[Level.IMAGE].select, (uid,)).fetchone()
         return Location(found[-1] or b"", found[-2] or b"") if found else None
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[sqlite3.Connection]:
+        """The write connection for other work, while no store is between its rows and its file.
+
+        What is not committed inside is rolled back. Raises `DatabaseError`, sqlite3.Error.
+        """
+        with self._turn:
+            connection = self._open()
+            self._seen.clear()
+            try:
+                yield connection
+            except BaseException:
+                self._close()
+                raise
 
     def close(self) -> None:
         """Wait for the current group and close the connection."""
@@ -146,14 +171,17 @@ class Writer:
 
     # -- one group
 
-    def _run(self, entries: list[Entry]) -> None:
+    def _run(self, entries: list[Entry]) -> bool:
+        committed = False
         placed: list[Entry] = []
         try:
             connection = self._open()
             connection.execute("BEGIN IMMEDIATE")
+            self._forget_if_changed(connection)
             for entry in entries:
                 self._enter(connection, entry, placed)
             connection.execute("COMMIT")
+            committed = True
         except (sqlite3.Error, DatabaseError) as error:
             self._log.console(f"***SQLITEExec error: {error}")
             self._give_up(placed)
@@ -168,6 +196,14 @@ class Writer:
         for entry in placed:
             if entry.outcome == Outcome.STORED:
                 entry.content.settle()
+        return committed
+
+    def _forget_if_changed(self, connection: sqlite3.Connection) -> None:
+        """Another process may have deleted or changed what we remember of the upper rows."""
+        version = connection.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version:
+            self._seen.clear()
+            self._version = version
 
     def _give_up(self, placed: list[Entry]) -> None:
         """Take the whole group back, rows and files; the next group starts with a fresh connection."""
@@ -242,7 +278,12 @@ class Writer:
         self._seen[level, row[0]] = (row, slot)
 
     def _compare(self, level: Level, old: Row, new: Row, rows: Rows) -> None:
-        """Report what differs. Raises `Refused` where the object would move to another patient, study or series."""
+        """Report what differs. Raises `Refused` where the object would move to another patient, study or series.
+
+        That goes for a known SOP instance UID with a new series as well, whether patient and study are new or not. (The
+        original acknowledges the former and then cannot give it back.) The sender learns that the object is not kept,
+        and the known one stays retrievable.
+        """
         table = self._tables.levels[level]
         where = _where(level, self._tables, rows)
         if level != Level.PATIENT and old[-1] != new[-1]:
@@ -269,13 +310,16 @@ class Writer:
             self._connection = connect(self._options)
             self._identity = identity(self._options.database)
             self._seen.clear()
+            if checkpoint.is_there(self._connection):
+                self._log.console("***The index is incomplete, a regeneration was interrupted: run dgate -r again")
         return self._connection
 
     def _close(self) -> None:
         """Closing rolls an open transaction back."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):  # of a damaged database; nothing is lost by it
+                connection.close()
 
 
 _BIRTH_DATE = 0x00100030

@@ -24,6 +24,8 @@ DICTIONARY_FILE = Path(__file__).parents[3] / "templates" / "mount" / "config" /
 SQL_FILE = Path(__file__).parents[3] / "templates" / "mount" / "config" / "dicom.sql"
 UID = "1.2.826.0.1.3680043.8.498.77.1.1"
 
+TABLES = ("DICOMPatients", "DICOMStudies", "DICOMSeries", "DICOMImages")
+
 CT1: dict[int, tuple[bytes, bytes]] = {
     0x00080008: (b"CS", b"ORIGINAL\\PRIMARY\\AXIAL"),
     0x00080016: (b"UI", CT_CLASS.encode()),
@@ -114,6 +116,10 @@ class House:
         with closing(sqlite3.connect(self.root / "conquest.db3")) as connection:
             connection.text_factory = bytes
             return connection.execute(sql).fetchall()
+
+    def tables(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Everything that is in the index."""
+        return {name: self.rows(f"SELECT * FROM {name}") for name in TABLES}  # noqa: S608 - names from above
 
     def store(self, elements: Mapping[int, tuple[bytes, bytes]], syntax: str = EXPLICIT_LITTLE) -> int:
         return store(self.archive, dataset(elements, syntax), syntax)

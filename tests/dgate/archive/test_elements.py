@@ -162,7 +162,11 @@ def test_mutated_objects_never_raise(seed: int, size: int, syntax: str) -> None:
 
 @pytest.mark.parametrize(
     ("vr", "value", "expected"),
-    [(b"UI", b"1.2.3", b"UI\x06\x001.2.3\0"), (b"LO", b"abc", b"LO\x04\x00abc "), (b"OB", b"a", b"OB\0\0\x02\0\0\0a\0")],
+    [
+        (b"UI", b"1.2.3", b"UI\x06\x001.2.3\0"),
+        (b"LO", b"abc", b"LO\x04\x00abc "),
+        (b"OB", b"a", b"OB\0\0\x02\0\0\0a\0"),
+    ],
 )
 def test_encoding_pads_with_the_vrs_own_byte(vr: bytes, value: bytes, expected: bytes) -> None:
     assert encode_element(0x00100020, vr, value, LITTLE) == b"\x10\x00\x20\x00" + expected

@@ -15,9 +15,7 @@ T, TC = "1795465763", "17954657630000"
 
 def values(elements: dict[int, tuple[bytes, bytes]]) -> dict[int, bytes]:
     """As received: padded to even length."""
-    return {
-        tag: value + (b"\0" if vr == b"UI" else b" ") * (len(value) & 1) for tag, (vr, value) in elements.items()
-    }
+    return {tag: value + (b"\0" if vr == b"UI" else b" ") * (len(value) & 1) for tag, (vr, value) in elements.items()}
 
 
 def name(syntax: str, elements: dict[int, tuple[bytes, bytes]] = CT1, **options: int) -> str:
@@ -58,6 +56,47 @@ def test_table_of_the_reference(syntax: str, expected: str) -> None:
     assert name(syntax) == expected
 
 
+@pytest.mark.parametrize(
+    ("syntax", "expected"),
+    [
+        ("%name", "Doe^John^Q"), ("%id", "PAT_001_A"), ("%modality", "CT"), ("%studyid", "STU_1"), ("%studyuid", UID),
+        ("%seriesid", "7"), ("%seriesuid", f"{UID}.1"), ("%sopuid", f"{UID}.1.1"), ("%imageid", "empty"),
+        ("%imagenum", "42"), ("%image", "000042"), ("%series", "0007"), ("%time", T), ("%counter", "0000"),
+        ("%date", time.strftime("%Y%m%d", time.localtime(NAMING.unix_time))), ("%calledae", "ORACLE"),
+        ("%callingae", "TESTSCU"), ("%studydate", "20200229"), ("%studydesc", "Brain__w_o__contrast"),
+        ("%V0010,0040", "M"), ("%v0010,0040", "M"), ("%V0099,0099", "empty"),
+        ("%id[0,0]", "P"), ("%id[4,6]", "001"), ("%id[7,99]", "_A"), ("x%id[50,60]", "x"), ("x%id[3,1]", "x"),
+        ("%V0008,0020[0,3]", "2020"), ("%sopuid[0,2]", UID[:3]), ("%image[5,5]", "2"), ("%id[0,x]", "PAT_001_A[0,x]"),
+        ("%imagenumber", "42ber"), ("%seriesuids", f"{UID}.1s"), ("%Name", "Name"), ("%%id", "PAT_001_A"),
+        ("%id%", "PAT_001_A"), ("%", "unknown"), ("a//%id", "a/PAT_001_A"), ("/%id/", "PAT_001_A"),
+        ("a\\%id", "a/PAT_001_A"), ("../%id", "_/PAT_001_A"), ("incoming/%id", "_incoming/PAT_001_A"),
+        (" %id.dcm ", "PAT_001_A.dcm"), ("%id.V2", "PAT_001_A.V2"),
+    ],
+)  # fmt: skip
+def test_each_variable_of_a_custom_syntax(syntax: str, expected: str) -> None:
+    assert name(syntax) == expected
+
+
+@pytest.mark.parametrize(
+    ("syntax", "raw"),
+    [
+        *((str(value), value not in (4, 8, 9, 10, 11, 12)) for value in range(-1, 15)),
+        ("abc", True), ("%id", False), ("%id.dcm", False), ("%id.v2", True), ("%id.V2", True), ("%id.img", False),
+    ],
+)  # fmt: skip
+def test_which_syntaxes_make_raw_files(syntax: str, raw: bool) -> None:
+    assert compile_syntax(syntax).raw == raw
+
+
+@pytest.mark.parametrize(
+    ("syntax", "patient", "length"),
+    [("0", b"I" * 70, 8), ("3", b"I" * 70, 16), ("4", b"I" * 70, 16), ("6", b"I" * 70, 32), ("8", b"I" * 70, 32)],
+)
+def test_the_id_is_cut(syntax: str, patient: bytes, length: int) -> None:
+    folder = name(syntax, ct1(t00100020=patient)).split("/")[0]
+    assert folder.removeprefix("Doe^John_") == "I" * length
+
+
 def test_objects_without_patient_data() -> None:
     minimal = ct1(t00100010=b"NO NAME", t00100020=b"00000000", t00080060=b"OT", t00200010=None, t00200011=None)
     minimal.pop(0x00200013)
@@ -94,18 +133,39 @@ def test_numbers_are_32_bit(text: bytes | None, expected: int) -> None:
 
 
 def test_the_file_part_loses_its_beginning() -> None:
-    assert name("4", max_length=40) == "PAT_001_A/" + f"{UID}.1_0007_000042_{TC}.dcm"[-40:]
+    whole = f"{UID}.1_0007_000042_{TC}.dcm"
+    for length in (len(whole) + 1, len(whole), 40, 10, 4, 1):
+        assert name("4", max_length=length) == "PAT_001_A/" + whole[-length:]
+    for none in (0, 255, 1000):
+        assert name("4", max_length=none) == "PAT_001_A/" + whole
 
 
 ODD = st.one_of(
     st.binary(max_size=80),
-    st.sampled_from([b"../x", b"/etc/x", b"..", b".", b"", b"1" * 65, b"1.2\0\0", b"a/../../b", b"\\..\\", b"%s", b"A" * 10_000]),
+    st.sampled_from(
+        [b"../x", b"/etc/x", b"..", b".", b"", b"1" * 65, b"1.2\0\0", b"a/../../b", b"\\..\\", b"%s", b"A" * 10_000]
+    ),
 )
 SYNTAX = st.one_of(
     st.sampled_from([str(value) for value in range(-1, 15)]),
     st.lists(
         st.sampled_from(
-            ["%name", "%id", "%sopuid", "%studyuid", "%V0008,0060", "%seriesuid[0,1]", "%image", "%calledae", "/", "..", ".", "-", "%", "x"]
+            [
+                "%name",
+                "%id",
+                "%sopuid",
+                "%studyuid",
+                "%V0008,0060",
+                "%seriesuid[0,1]",
+                "%image",
+                "%calledae",
+                "/",
+                "..",
+                ".",
+                "-",
+                "%",
+                "x",
+            ]
         ),
         min_size=1,
     ).map("".join),

@@ -9,16 +9,25 @@ from pathlib import Path
 
 import pytest
 
+from dgate.archive import spool as spool_module
 from dgate.archive.archive import open_archive
 from dgate.archive.placing import Placement
 from dgate.archive.regenerate import regenerate
 from dgate.archive.spool import Spool
-from dgate.archive.writer import Writer
+from dgate.archive.writer import Location, Writer
 from tests.dgate.archive.support import (
-    CT1, UID, House, Lines, ct1, dataset, kfactor, make_house, settings_for, store,
+    CT1,
+    House,
+    Lines,
+    ct1,
+    dataset,
+    kfactor,
+    make_house,
+    request,
+    settings_for,
+    store,
 )  # fmt: skip
 
-TABLES = ("DICOMPatients", "DICOMStudies", "DICOMSeries", "DICOMImages")
 STORING_CHILD = """
 import sys
 from pathlib import Path
@@ -84,7 +93,7 @@ def crash(house: House, monkeypatch: pytest.MonkeyPatch, target: type, method: s
 
     with monkeypatch.context() as patch:
         patch.setattr(target, method, die)
-        patch.setattr(Writer, "_give_up", lambda self, placed: self._close())
+        patch.setattr(Writer, "_give_up", lambda self, _: self._close())
         with pytest.raises(DiedError):
             house.store(ct1(t00200013=b"77"))
     house.archive._stores.writer.close()
@@ -110,13 +119,13 @@ def test_death_around_a_rewrite_leaves_a_complete_pair(
 
 
 def test_death_between_placing_and_commit_is_completed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(self: Placement, known: object) -> None:
+    def die(self: Placement, known: Location | None) -> None:
         place(self, known)
         raise DiedError
 
     place = Placement.place
     monkeypatch.setattr(Placement, "place", die)
-    monkeypatch.setattr(Writer, "_give_up", lambda self, placed: self._close())
+    monkeypatch.setattr(Writer, "_give_up", lambda self, _: self._close())
     with pytest.raises(DiedError):
         house.store(CT1)
     monkeypatch.undo()
@@ -130,7 +139,7 @@ def test_death_between_placing_and_commit_is_completed(house: House, monkeypatch
 
 
 def test_a_second_process_sweeps_nothing_while_the_first_receives(house: House) -> None:
-    incoming = house.archive.begin_store(__import__("tests.dgate.archive.support", fromlist=["request"]).request())
+    incoming = house.archive.begin_store(request())
     data = dataset(CT1)
     incoming.write([memoryview(data)[:-10]])
     other = open_archive(house.settings, kfactor(), Lines())
@@ -140,36 +149,67 @@ def test_a_second_process_sweeps_nothing_while_the_first_receives(house: House) 
     other.close()
 
 
-def test_regenerate_gives_the_same_rows_as_storing(house: House) -> None:
-    house.store(CT1)
-    house.store(ct1(t00080018=b"1.2.1", t00080060=b"SR", t0020000e=b"1.2.2", t00100010=None))
-    house.store(ct1(t00080018=b"1.2.3", t00100020=b"OTHER", t0020000d=b"1.2.4", t0020000e=b"1.2.5"))
-    house.reopen(file_name_syntax="7")
-    house.store(ct1(t00080018=b"1.2.6", t00100020=b"OTHER", t0020000d=b"1.2.4", t0020000e=b"1.2.5"))
+def test_a_second_process_leaves_the_journal_of_the_first(house: House) -> None:
+    (spool,) = house.archive.stores.devices.spools
+    token = spool.intend(b"1.2", b"PAT/1.dcm")
+    open_archive(house.settings, kfactor(), Lines()).close()
+    assert [intention.path for intention in spool.intentions()] == [b"PAT/1.dcm"]
+    spool.settle(token)
+    assert spool.intentions() == []
+
+
+def test_a_long_journal_is_emptied_by_who_is_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "JOURNAL_LIMIT", 10)
+    (spool,) = house.archive.stores.devices.spools
+    journal = house.data / ".spool/placed"
+    other = open_archive(house.settings, kfactor(), Lines())
+    spool.settle(spool.intend(b"1.2", b"PAT/1.dcm"))
+    assert journal.stat().st_size > 10
+    other.close()
+    spool.settle(spool.intend(b"1.2", b"PAT/1.dcm"))
+    assert journal.stat().st_size == 0
+
+
+DELETING_CHILD = """
+import sys
+from pathlib import Path
+from tests.dgate.archive.support import Lines, kfactor, settings_for
+from dgate.archive.archive import open_archive
+from dgate.archive.delete import delete
+from dgate.archive.tables import Level
+archive = open_archive(settings_for(Path(sys.argv[1])), kfactor(), Lines())
+for number in range(120):
+    delete(archive, Level.IMAGE, {"sop_uid": b"1.%d" % number})
+    sys.stdout.write("%d\\n" % number)
+    sys.stdout.flush()
+"""
+
+
+@pytest.mark.parametrize("deleted_before_kill", [1, 17, 60])
+def test_kill_9_while_deleting(tmp_path: Path, deleted_before_kill: int) -> None:
+    house = make_house(tmp_path, file_name_syntax="8")
+    for number in range(120):
+        house.store(ct1(t00080018=b"1.%d" % number, t0020000e=b"2.%d" % (number // 3)))
     house.archive.close()
-
-    def everything() -> list[list[tuple[object, ...]]]:
-        columns = {name: "*" for name in TABLES}
-        return [
-            sorted(
-                tuple(value for value in row if not (isinstance(value, int) and value > 1_000_000_000))
-                for row in house.rows(f"SELECT {columns[name]} FROM {name}")
-            )
-            for name in TABLES
-        ]
-
-    before = everything()
-    log = Lines()
-    regenerate(house.settings, kfactor(), log, 0)
-    after = everything()
-    for rows in (before, after):  # both lists of modalities hold the same ones; their order is that of arrival
-        rows[1] = [tuple(sorted(v.split(b"\\")) if v and b"SR" in v else v for v in row) for row in rows[1]]  # type: ignore[union-attr, misc, attr-defined]
-        rows[0] = [row[:1] for row in rows[0]]  # the last name seen wins
-        rows[1] = [tuple(v for v in row if v not in (b"Doe^John^Q", b"NO NAME")) for row in rows[1]]
-    assert after == before
-    assert f"Regen Device 'MAG0'" in log.lines
-    assert sum(line.endswith("-SUCCESS") for line in log.lines) == 4
-    house.archive = open_archive(house.settings, kfactor(), log)
+    child = subprocess.Popen(
+        [sys.executable, "-c", DELETING_CHILD, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
+    assert child.stdout is not None
+    lines = [child.stdout.readline() for _ in range(deleted_before_kill)]
+    os.kill(child.pid, signal.SIGKILL)
+    lines += child.stdout.read().splitlines(keepends=True)
+    child.wait(timeout=10)
+    child.stdout.close()
+    house.archive = open_archive(house.settings, kfactor(), house.log)
+    rows = house.rows("SELECT SOPInstanc, ObjectFile FROM DICOMImages")
+    assert sorted(path.decode() for _, path in rows) == house.files()
+    gone = {b"1.%d" % int(line) for line in lines if line.endswith("\n")}
+    assert not gone & {uid for uid, _ in rows}
+    assert len(rows) in (120 - len(gone), 119 - len(gone))
+    house.archive.close()
 
 
 def test_regenerate_takes_and_skips_files_as_the_original(house: House) -> None:
@@ -197,5 +237,4 @@ def test_device_that_cannot_be_used(tmp_path: Path) -> None:
     archive = open_archive(settings, kfactor(), log)
     assert "*** Not enough rights to write in MAG0" in log.lines
     assert store(archive, dataset(CT1)) == 0x0110
-    assert UID
     archive.close()

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import sqlite3
 import threading
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,9 +15,6 @@ from hypothesis import strategies as st
 from dgate.archive import incoming as incoming_module
 from dgate.archive.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, LITTLE, encode_element
 from tests.dgate.archive.support import CT1, UID, House, ct1, dataset, make_house, request, store
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FAILED = 0x0110
 JPEG = "1.2.840.10008.1.2.4.70"
@@ -153,7 +149,12 @@ def test_empty_id_saved_uids_and_trailing_blanks(house: House, sizes: tuple[int,
     assert store(house.archive, dataset(elements), EXPLICIT_LITTLE, sizes) == 0
     assert house.rows("SELECT PatientID, StudyInsta FROM DICOMStudies") == [(b"00000000", b"1.2.3")]
     assert "Fiximage: Fixed empty patient ID" in house.log.lines
-    assert store(house.archive, dataset(ct1(t00080018=b"1.9", t00100020=b"PAT 001.A   ", t0020000d=b"1.4", t0020000e=b"1.5"))) == 0
+    assert (
+        store(
+            house.archive, dataset(ct1(t00080018=b"1.9", t00100020=b"PAT 001.A   ", t0020000d=b"1.4", t0020000e=b"1.5"))
+        )
+        == 0
+    )
     assert any(b"PAT 001.A \x10\x00" in (house.data / file).read_bytes() for file in house.files())
 
 
@@ -257,8 +258,10 @@ def test_vague_patient_data_does_not_replace(house: House) -> None:
     [
         (
             {"t00100020": b"OTHERPAT", "t00080018": b"1.9", "t0020000e": b"1.8"},
-            f"***Refused to enter inconsistent link PatientID into DICOMStudies: PatientID = 'OTHERPAT' "
-            f"StudyInsta = '{UID}', Old='PAT 001.A', Refused='OTHERPAT'",
+            (
+                "***Refused to enter inconsistent link PatientID into DICOMStudies: PatientID = 'OTHERPAT' "
+                f"StudyInsta = '{UID}', Old='PAT 001.A', Refused='OTHERPAT'"
+            ),
         ),
         ({"t0020000d": b"1.7", "t00080018": b"1.9"}, "inconsistent link StudyInsta into DICOMSeries"),
         ({"t0020000e": b"1.8"}, "inconsistent link SeriesInst into DICOMImages"),
@@ -271,14 +274,12 @@ def test_vague_patient_data_does_not_replace(house: House) -> None:
 def test_contradictions_are_refused_and_leave_nothing(house: House, other: dict[str, bytes], line: str) -> None:
     house.store(CT1)
     files = {file: (house.data / file).read_bytes() for file in house.files()}
-    rows = [house.rows(f"SELECT * FROM {table}") for table in ("DICOMPatients", "DICOMStudies", "DICOMSeries", "DICOMImages")]
+    rows = house.tables()
     assert house.store(ct1(**other)) == FAILED
     assert any(line in entry for entry in house.log.lines)
     assert any(entry.startswith("***Error saving to SQL: ") for entry in house.log.lines)
     assert {file: (house.data / file).read_bytes() for file in house.files()} == files
-    assert rows == [
-        house.rows(f"SELECT * FROM {table}") for table in ("DICOMPatients", "DICOMStudies", "DICOMSeries", "DICOMImages")
-    ]
+    assert rows == house.tables()
     assert house.leftovers() == []
 
 
@@ -480,9 +481,7 @@ def test_failed_commit_brings_the_old_object_back(house: House) -> None:
     (file,) = house.files()
     before = hashlib.sha256((house.data / file).read_bytes()).digest()
     with closing(sqlite3.connect(house.root / "conquest.db3")) as other, other:
-        other.execute(
-            "CREATE TRIGGER broken BEFORE UPDATE ON DICOMImages BEGIN SELECT RAISE(ABORT, 'no space'); END"
-        )
+        other.execute("CREATE TRIGGER broken BEFORE UPDATE ON DICOMImages BEGIN SELECT RAISE(ABORT, 'no space'); END")
     assert house.store(ct1(t00200013=b"77")) == FAILED
     assert hashlib.sha256((house.data / file).read_bytes()).digest() == before
     assert house.files() == [file]
@@ -525,7 +524,17 @@ def test_many_threads_store_and_share_uids(house: House) -> None:
 
 def test_descriptors_are_given_back(house: House) -> None:
     house.store(CT1)
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for number in range(100):
-        assert house.store(ct1(t00100020=b"P%d" % number, t0020000d=b"1.%d" % number, t0020000e=b"2.%d" % number, t00080018=b"3.%d" % number)) == 0
-    assert len(os.listdir("/proc/self/fd")) <= before + 32
+        assert (
+            house.store(
+                ct1(
+                    t00100020=b"P%d" % number,
+                    t0020000d=b"1.%d" % number,
+                    t0020000e=b"2.%d" % number,
+                    t00080018=b"3.%d" % number,
+                )
+            )
+            == 0
+        )
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 32

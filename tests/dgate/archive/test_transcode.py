@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pydicom
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
@@ -13,11 +13,13 @@ from pydicom.filewriter import write_dataset
 
 from dgate.archive.elements import BIG, IMPLICIT, LITTLE, Encoding
 from dgate.archive.transcode import Transcoder
-from dgate.archive.vrs import VRs, read_vrs
+from dgate.archive.vrs import SIGNED_OR_NOT, WORDS, VRs, read_vrs
+from dgate.config.dictionary import load_dictionary
 from tests.dgate.archive.support import DICTIONARY_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 def sample() -> Dataset:
@@ -190,3 +192,22 @@ def test_random_implicit_bytes_never_raise(vrs: VRs, data: bytes, size: int) -> 
     for start in range(0, len(data), size):
         transcoder.feed([data[start : start + size]])
     transcoder.end()
+
+
+def test_the_dictionary_is_read_as_others_read_it(vrs: VRs) -> None:
+    everything = load_dictionary(str(DICTIONARY_FILE))
+    checked = 0
+    for (group, element), attribute in everything.by_tag.items():
+        tag = group << 16 | element
+        if tag not in SIGNED_OR_NOT | WORDS and element:
+            assert vrs.find(tag, signed=False).decode() == attribute.vr
+            checked += 1
+    assert checked > 5000
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_dictionary_file_is_read(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "some.dic"
+    file.write_bytes(content + b'\n(0010,0020) VERS="4" VR="LO" VM="1"\n(0010,0020) VR="SH"\n')
+    assert read_vrs(str(file)).find(0x00100020, signed=False) == b"LO"

@@ -1,0 +1,155 @@
+"""A file that somebody put beside the archive and wants in: stored like a received object (conquest-server.md 7.6)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import stat
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+from dgate.archive import fixups
+from dgate.archive.incoming import SUCCESS, Edit, IncomingObject
+from dgate.archive.part10 import NotDicomError, read_meta
+from dgate.archive.writer import shown
+from dgate.interfaces import StoreRequest
+
+if TYPE_CHECKING:
+    from dgate.archive.incoming import Stores
+
+CHUNK = 256 * 1024
+
+ChangeUID = Callable[[bytes], bytes]
+"""The new UID for an old one; the same answer for the same question."""
+
+_UID_NAMES = {
+    fixups.STUDY_UID: "StudyInstanceUID",
+    fixups.SERIES_UID: "SeriesInstanceUID",
+    fixups.SOP_UID: "SOPInstanceUID",
+}
+
+
+class Taking(Protocol):
+    """What adding a file needs of an archive."""
+
+    @property
+    def stores(self) -> Stores:
+        """What all incoming objects share."""
+
+
+class Verdict(Enum):
+    """What became of a file."""
+
+    ADDED = "added"
+    BUSY = "still being written"
+    HELD_UP = "not now, by no fault of the file's"
+    REFUSED = "no object, or one that contradicts known ones"
+
+
+def add_file(
+    archive: Taking, path: str | bytes, new_patient_id: bytes | None = None, change_uid: ChangeUID | None = None
+) -> bool:
+    """Store the object in a file, which stays as it is; False, with lines in the log, if that was not possible.
+
+    With `new_patient_id` the object gets that ID, and new study, series and SOP instance UIDs from `change_uid`, as the
+    original's `addimagefile:` does. A symbolic link is followed: whoever asks has named the file.
+    """
+    name, log = os.fsencode(path), archive.stores.log
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        log.console(f"***Cannot open {shown(name)}: {error.strerror}")
+        return False
+    edit = None if new_patient_id is None else _renaming(archive.stores, new_patient_id, change_uid)
+    try:
+        verdict = take(archive.stores, fd, edit)
+    finally:
+        os.close(fd)
+    if verdict != Verdict.ADDED:
+        log.console(f"***Cannot add {shown(name)}: {verdict.value}")
+        return False
+    log.console(f"Added file: {shown(name)}")
+    if new_patient_id is not None:
+        log.console(f"Modified patient ID to: {shown(new_patient_id)}")
+    return True
+
+
+def take(stores: Stores, fd: int, edit: Edit | None = None, *, sync: bool = False) -> Verdict:
+    """Store the object in an open file, unless somebody writes to it. Never raises for a bad file.
+
+    With `sync` the copy is on disk before this returns: for who removes the file then.
+    """
+    try:
+        before = os.fstat(fd)
+        if is_written_to(fd):
+            return Verdict.BUSY
+        code = stores.options.dropped_compression
+        incoming = IncomingObject(stores, _request(fd), code, edit=edit, sync=sync)
+    except NotDicomError as error:
+        stores.log.console(f"***Object cannot be parsed: {error}")
+        return Verdict.REFUSED
+    except OSError as error:
+        stores.log.console(f"***File cannot be read: {error.strerror}")
+        return Verdict.HELD_UP
+    return _store(incoming, fd, before)
+
+
+def is_written_to(fd: int) -> bool:
+    """Whether a process has the file open for writing. False where the system cannot tell.
+
+    A read lease is only granted on a file without writers. It is given back at once; who opens the file meanwhile
+    makes the system send a signal, which is set to one that does nothing.
+    """
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # not our own file, or a file system without leases
+    return False
+
+
+def _request(fd: int) -> StoreRequest:
+    """Position the file at its data set. Raises `NotDicomError`, OSError."""
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        raise NotDicomError("it is no regular file")
+    with os.fdopen(os.dup(fd), "rb") as file:
+        file.seek(0)
+        meta = read_meta(file)
+    os.lseek(fd, meta.offset, os.SEEK_SET)
+    return StoreRequest(meta.sop_class, meta.sop_instance, meta.transfer_syntax, "", "")
+
+
+def _store(incoming: IncomingObject, fd: int, before: os.stat_result) -> Verdict:
+    buffer = bytearray(CHUNK)
+    view = memoryview(buffer)
+    try:
+        while size := os.readv(fd, [buffer]):
+            incoming.write([view[:size]])
+        after = os.fstat(fd)
+    except OSError:
+        incoming.abort()
+        return Verdict.HELD_UP
+    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        incoming.abort()
+        return Verdict.BUSY
+    if incoming.finish() == SUCCESS:
+        return Verdict.ADDED
+    return Verdict.HELD_UP if incoming.our_fault else Verdict.REFUSED
+
+
+def _renaming(stores: Stores, patient_id: bytes, change_uid: ChangeUID | None) -> Edit:
+    def edit(values: Mapping[int, bytes]) -> dict[int, bytes]:
+        changes = {fixups.PATIENT_ID: patient_id}
+        for tag, name in _UID_NAMES.items() if change_uid else ():
+            old = values.get(tag, b"").strip(b"\0 ")
+            if old and change_uid:
+                changes[tag] = change_uid(old)
+                stores.log.console(f"NewUID for {name} = {shown(changes[tag])}")
+        return changes
+
+    return edit

@@ -1,0 +1,40 @@
+"""A SELECT that is ready to run, what the log says about it, and how its rows become answers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from dgate.archive.matching import Condition
+from dgate.archive.plan import Output
+from dgate.archive.writer import shown
+
+Row = tuple[bytes | float | None, ...]
+
+_SHOWN_VALUES = 20
+_SHOWN_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One query. `name` is that of the information model, `on` what is looked for, `tables` where."""
+
+    name: str
+    on: str
+    tables: str
+    outputs: tuple[Output, ...]
+    conditions: tuple[Condition, ...]
+    order: str
+    sql: str
+    parameters: tuple[bytes, ...]
+    encode: Callable[[Row], bytes]
+
+    def report(self) -> Iterator[str]:
+        """The debug lines of the original (conquest-server.md 10), with the values beside the SQL instead of in it."""
+        yield f"Query On {self.on}"
+        yield f"Issue Query on Columns: {', '.join(output.sql for output in self.outputs if output.sql)}"
+        values = ", ".join(map(shown, self.parameters[:_SHOWN_VALUES]))
+        yield f"Values: {' and '.join(part.sql[:_SHOWN_LENGTH] for part in self.conditions)} [{values}]"
+        yield f"Tables: {self.tables}"
+        if self.order:
+            yield f"Sort: {self.order}"
