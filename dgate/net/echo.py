@@ -1,4 +1,4 @@
-"""C-ECHO (PS3.7 9.1.5): the answer is always success."""
+"""C-ECHO (PS3.7 9.1.5): the answer is always success. It may carry a server command (conquest-server.md 11.2)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from dgate.net.dimse import Command
     from dgate.net.negotiation import Context
     from dgate.net.operation import Link
+
+VERIFICATION = "1.2.840.10008.1.1"
 
 
 class Echo:
@@ -25,9 +27,16 @@ class Echo:
         """There should be none; what comes is dropped."""
 
     def end(self) -> None:
-        """Answer."""
-        self._link.node.log.console("C-Echo")
-        self._link.reply(self._context, dimse.response(self._command, dimse.SUCCESS))
+        """Answer; with the output of the server command that came along, if any."""
+        node = self._link.node
+        if dimse.SERVER_COMMAND in self._command.elements:
+            from dgate.net.commands import serve
+
+            answer = serve(self._link, self._command)
+        else:
+            node.log.console("C-Echo")
+            answer = dimse.response(self._command, dimse.SUCCESS)
+        self._link.reply(self._context, answer)
 
     def abort(self) -> None:
         """Nothing is held."""

@@ -6,9 +6,9 @@ import socket
 from time import monotonic
 
 from dgate.net import dimse, pdu
+from dgate.net.echo import VERIFICATION
 from dgate.net.negotiation import ACCEPTED, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 
-VERIFICATION = "1.2.840.10008.1.1"
 IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 MAX_ANSWER = 65536
@@ -24,21 +24,22 @@ def echo(host: str, port: int, *, calling: str, called: str, timeout: float = 5.
     try:
         with socket.create_connection((host, port), timeout) as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.sendall(pdu.encode_request(_request(calling, called)))
-            _check_accept(*_receive(sock, until))
+            sock.sendall(pdu.encode_request(verification_request(calling, called)))
+            check_accept(*receive(sock, until))
             sock.sendall(dimse.encode_message(1, _echo_command(), None, 0))
-            _check_response(*_receive(sock, until))
+            _check_response(*receive(sock, until))
             sock.sendall(pdu.RELEASE_RQ_PDU)
-            _receive(sock, until)
+            receive(sock, until)
     except TimeoutError as fault:
         raise EchoError(f"no answer within {timeout:g} s") from fault
-    except OSError as fault:
+    except (OSError, UnicodeError) as fault:  # the latter for a host name that cannot be one
         raise EchoError(f"cannot talk to {host}:{port}: {fault}") from fault
     except (pdu.PduError, dimse.DimseError) as fault:
         raise EchoError(f"the answer is not DICOM: {fault}") from fault
 
 
-def _request(calling: str, called: str) -> pdu.AssociateRequest:
+def verification_request(calling: str, called: str) -> pdu.AssociateRequest:
+    """An association request with the verification service only."""
     context = pdu.ProposedContext(1, VERIFICATION, (IMPLICIT_LITTLE_ENDIAN,))
     user = pdu.UserInformation(MAX_ANSWER, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION)
     return pdu.AssociateRequest(pdu.ae_field(called), pdu.ae_field(calling), APPLICATION_CONTEXT, (context,), user)
@@ -55,14 +56,16 @@ def _echo_command() -> bytes:
     )
 
 
-def _receive(sock: socket.socket, until: float) -> tuple[int, bytes]:
-    kind, length = pdu.HEADER.unpack(_exactly(sock, 6, until))
+def receive(sock: socket.socket, until: float) -> tuple[int, bytes]:
+    """The next PDU, its type and body. Raises `EchoError`, `OSError`."""
+    kind, length = pdu.HEADER.unpack(exactly(sock, 6, until))
     if length > MAX_ANSWER:
         raise EchoError(f"the answer is not DICOM: PDU of {length} bytes")
-    return kind, _exactly(sock, length, until)
+    return kind, exactly(sock, length, until)
 
 
-def _exactly(sock: socket.socket, count: int, until: float) -> bytes:
+def exactly(sock: socket.socket, count: int, until: float) -> bytes:
+    """So many bytes. Raises `EchoError`, `OSError`."""
     data = b""
     while len(data) < count:
         left = until - monotonic()
@@ -76,7 +79,8 @@ def _exactly(sock: socket.socket, count: int, until: float) -> bytes:
     return data
 
 
-def _check_accept(kind: int, body: bytes) -> None:
+def check_accept(kind: int, body: bytes) -> None:
+    """The association was accepted, and the service with it. Raises `EchoError`, `PduError`."""
     if kind == pdu.ASSOCIATE_RJ:
         reject = pdu.parse_reject(body)
         raise EchoError(f"association rejected: result {reject.result}, source {reject.source}, reason {reject.reason}")

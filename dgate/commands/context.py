@@ -1,0 +1,59 @@
+"""What a server command works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dgate.archive.archive import DiskArchive
+    from dgate.archive.options import ArchiveOptions
+    from dgate.archive.tables import Tables
+    from dgate.config.kfactor import KFactor
+    from dgate.config.live import LiveConfig
+    from dgate.config.settings import Settings
+    from dgate.log import FileLog
+    from dgate.net.counters import Counters
+    from dgate.net.limits import Doorkeeper
+
+
+class CommandError(Exception):
+    """A command that cannot be carried out. The text goes to the log and, after `***`, to whoever sent the command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One running server as its commands see it."""
+
+    config: LiveConfig
+    kfactor: KFactor
+    archive: DiskArchive
+    log: FileLog
+    door: Doorkeeper
+    counters: Counters
+    started: float
+    """Unix time."""
+    stop: Callable[[], None]
+    """Make the server finish what is in flight and leave; returns at once."""
+    upload: bytes | None = None
+    """The file that came with the command."""
+
+    @property
+    def settings(self) -> Settings:
+        """dicom.ini as it is now."""
+        return self.config.settings
+
+    @property
+    def options(self) -> ArchiveOptions:
+        """The same, as the archive sees it."""
+        from dgate.archive.options import options_from
+
+        return options_from(self.settings)
+
+    @property
+    def tables(self) -> Tables:
+        """The tables of the index."""
+        from dgate.archive.tables import make_tables
+
+        return make_tables(self.kfactor, self.options)
