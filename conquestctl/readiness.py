@@ -169,10 +169,16 @@ def somebody_listens(host: str, port: int) -> bool:
 
 
 def echo_instance(instance: Instance, timeout: float) -> str:
-    """The real C-ECHO (`Echo`)."""
-    from conquestctl.dicom.echo import EchoTarget, echo
+    """The real C-ECHO (`Echo`): first the quick one, and when that gets no answer the one that knows why."""
+    from conquestctl.dicom.knock import answers
+    from conquestctl.dicom.target import EchoTarget
 
-    result = echo(EchoTarget(instance.name, instance.ae_title, instance.host, instance.port), timeout=timeout)
+    target = EchoTarget(instance.name, instance.ae_title, instance.host, instance.port)
+    if answers(target, timeout=timeout / 2):
+        return ""
+    from conquestctl.dicom.echo import echo
+
+    result = echo(target, timeout=timeout / 2)
     return "" if result.ok else result.detail or result.layer
 
 

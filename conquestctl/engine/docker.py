@@ -83,6 +83,8 @@ class DockerEngine:
         """Whether `prepare` may fetch images; nothing leaves this machine unless asked."""
         self._environ = environ
         self._image_ids: dict[str, str] = {}
+        self._made: dict[str, dict[str, str]] = {}
+        """Containers made and not yet started, by project and service: `start` need not ask for those."""
 
     def prepare(self, instances: Sequence[Instance]) -> None:
         """Networks and images. Ours is built when it is missing or its sources changed; others must be there."""
@@ -101,6 +103,11 @@ class DockerEngine:
             wanted = networks.Wanted(name, instance.settings.get("FLEET_SUBNET", ""), pool)
             networks.ensure(self.client, wanted, instance.folder.parent)
 
+    def remove_networks(self, instances: Sequence[Instance]) -> None:
+        """Remove the networks that the instances share. Raises `EngineError` while a container is in one."""
+        for name in {instance.network for instance in instances}:
+            networks.remove(self.client, name)
+
     def observe(self, instances: Sequence[Instance]) -> dict[str, Observed]:
         """One listing call, however many instances there are."""
         with translated():
@@ -115,21 +122,23 @@ class DockerEngine:
         """Make every container of the stack. One that fails takes back those made before it."""
         specs = container_specs(instance, read_stack(instance))
         digest = self._hash(instance, specs)
-        made: list[str] = []
+        made: dict[str, str] = {}
         try:
-            made.extend(self._create(instance, spec, digest) for spec in specs)
+            for spec in specs:
+                made[spec.service] = self._create(instance, spec, digest)
         except BaseException:
-            for container in made:
+            for container in made.values():
                 with translated(instance.name):
                     self.client.remove_container(container, force=True)
             raise
+        self._made[instance.project] = made
 
     def start(self, instance: Instance) -> None:
         """Start the containers of the stack in their order; one that somebody removed from a stack is made again.
 
         Raises `ConflictError` when a port is taken, `NotFoundError` when there is no container at all.
         """
-        present = {container_list.labels_of(one).get(labels.SERVICE): one["Id"] for one in self._stack(instance)}
+        present = self._made.pop(instance.project, None) or self._services(instance)
         if not present:
             raise NotFoundError(f"{instance.name} has no container", hint=_up(instance), instance=instance.name)
         specs = container_specs(instance, read_stack(instance))
@@ -146,6 +155,7 @@ class DockerEngine:
 
     def remove(self, instance: Instance) -> None:
         """Remove the stopped containers of the stack. Volumes and networks stay."""
+        self._made.pop(instance.project, None)
         for summary in self._stack(instance):
             with translated(instance.name), _absent_is_fine():
                 self.client.remove_container(summary["Id"])
@@ -219,6 +229,10 @@ class DockerEngine:
         with translated(instance.name):
             found = self.client.containers(all=True, filters={"label": [f"{labels.PROJECT}={instance.project}"]})
         return [one for one in found if not labels.is_one_off(container_list.labels_of(one))]
+
+    def _services(self, instance: Instance) -> dict[str, str]:
+        """Ids of the containers of the stack by their service."""
+        return {container_list.labels_of(one).get(labels.SERVICE, ""): one["Id"] for one in self._stack(instance)}
 
     def _main(self, instance: Instance) -> container_list.Summary | None:
         return container_list.main_container(instance, self._stack(instance))

@@ -29,6 +29,7 @@ def run(client: APIClient, container: str, command: Sequence[str]) -> int:
     made = client.exec_create(container, list(command), stdin=True, tty=terminal)
     stream: Any = client.exec_start(made["Id"], tty=terminal, socket=True)
     raw: socket.socket = getattr(stream, "_sock", stream)
+    raw.settimeout(None)  # the client's limit is for its questions; a command may leave its input unread for hours
     with _raw_terminal(terminal), _following_size(client, made["Id"], terminal):
         threading.Thread(target=_send_input, args=(raw,), daemon=True).start()
         for kind, data in frames_iter(raw, terminal):  # type: ignore[no-untyped-call]

@@ -10,13 +10,13 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from docker.errors import APIError
+from docker.errors import APIError, NotFound
 from docker.types import IPAMConfig, IPAMPool
 
 from conquestctl.engine import labels
@@ -51,6 +51,14 @@ def ensure(client: APIClient, wanted: Wanted, fleet_root: Path) -> None:
         with _locked(fleet_root):
             if not _named(client, wanted.name):
                 _create(client, wanted)
+
+
+def remove(client: APIClient, name: str) -> None:
+    """Remove the network; absent is not an error. Raises `EngineError` while a container is in it."""
+    with translated():
+        for network in _named(client, name):
+            with suppress(NotFound):  # somebody else was faster
+                client.remove_network(network["Id"])
 
 
 def choose_subnet(wanted: Wanted, taken: Sequence[IPv4Network]) -> IPv4Network:

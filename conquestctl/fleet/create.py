@@ -27,7 +27,7 @@ from conquestctl.fleet.names import check_free
 from conquestctl.fleet.render import FOLDERS, Render, View, renderer
 from conquestctl.fleet.request import Request, refuse_repeats, refuse_title
 from conquestctl.fleet.scan import Broken, Fleet, folder_names, load, port_claims
-from conquestctl.fleet.storage import storage_errors, sync_folder, sync_tree
+from conquestctl.fleet.storage import storage_errors, sync_folder, sync_trees
 
 BEING_MADE = ".new-"
 BEING_PURGED = ".purged-"
@@ -104,8 +104,7 @@ def _all_or_none(root: Path, names: Sequence[str]) -> Iterator[list[Path]]:
     built = False
     try:
         yield list(folders.values())
-        for folder in folders.values():
-            sync_tree(folder)
+        sync_trees(list(folders.values()))
         built = True
         for name, folder in folders.items():
             _place(folder, root / name)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from conquestctl.fleet.create import Surroundings, create
 from conquestctl.fleet.lock import fleet_lock
 from conquestctl.fleet.request import Request, requests_for
 from conquestctl.fleet.scan import Fleet
-from conquestctl.fleet.storage import sync_tree
+from conquestctl.fleet.storage import sync_trees
 from tests.unit.fleet.support import around, host, make
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -143,14 +144,14 @@ def test_ctrl_c_takes_all_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_folder_that_appears_meanwhile_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = sync_tree
+    real = sync_trees
     theirs = tmp_path / "fleet" / "ct2"
 
-    def slow(folder: Path) -> None:
-        theirs.mkdir(exist_ok=True)
-        real(folder)
+    def slow(folders: Sequence[Path]) -> None:
+        real(folders)
+        theirs.mkdir()
 
-    monkeypatch.setattr("conquestctl.fleet.create.sync_tree", slow)
+    monkeypatch.setattr("conquestctl.fleet.create.sync_trees", slow)
     with pytest.raises(ConflictError, match="made by somebody else"):
         make(tmp_path, "ct", count=3)
     assert contents(tmp_path / "fleet") == {"ct2"}
@@ -193,7 +194,7 @@ from tests.unit.fleet.support import make
 real, calls = getattr(create, sys.argv[2]), []
 def stopping(*arguments):
     calls.append(1)
-    if len(calls) == 2:
+    if len(calls) == int(sys.argv[3]):
         print("here", flush=True)
         signal.pause()
     return real(*arguments)
@@ -202,11 +203,11 @@ make(Path(sys.argv[1]), "ct", count=3)
 """
 
 
-@pytest.mark.parametrize(("step", "whole"), [("_give", 0), ("sync_tree", 0), ("_place", 1)])
+@pytest.mark.parametrize(("step", "call", "whole"), [("_give", 2, 0), ("sync_trees", 1, 0), ("_place", 2, 1)])
 def test_a_killed_create_leaves_whole_instances_only_and_the_next_one_sweeps(
-    tmp_path: Path, step: str, whole: int
+    tmp_path: Path, step: str, call: int, whole: int
 ) -> None:
-    command = [sys.executable, "-c", KILLED, str(tmp_path), step]
+    command = [sys.executable, "-c", KILLED, str(tmp_path), step, str(call)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "here\n"

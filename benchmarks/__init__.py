@@ -1,0 +1,1 @@
+"""Measurements; each folder is one program, run with `python -m`."""

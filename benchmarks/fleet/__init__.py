@@ -1,0 +1,1 @@
+"""The fleet commands measured: beside docker-compose, beside bare SDK calls, and against what was promised."""
