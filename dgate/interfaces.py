@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
-QueryModel = Literal["patient", "study", "patient_study"]
+QueryModel = Literal["patient", "study", "patient_study", "worklist"]
+Buffers = tuple[memoryview, memoryview]
+"""Memory of one sender that is filled in turn, so that none is allocated for each object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,67 @@ class QueryFailure(Exception):  # noqa: N818 - a DIMSE outcome, not a programmin
         self.status = status
 
 
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object of the archive as the index names it."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    device: bytes
+    path: bytes
+    """Below the device."""
+
+
+class RetrieveFailure(Exception):  # noqa: N818 - the object's fault, not ours
+    """A stored object that cannot be read or converted; the text is for the log."""
+
+
+class Outgoing(Protocol):
+    """One stored object on its way out; used by one thread, as a context manager that closes it."""
+
+    transfer_syntax: str
+    """As it is stored."""
+    path: str
+    """Of its file, for the log."""
+
+    def pieces(self, transfer_syntax: str, buffers: Buffers) -> Iterator[memoryview]:
+        """The data set in this transfer syntax: the stored one, or one uncompressed one made from another.
+
+        A piece stays valid until the next but one is asked for. Raises `RetrieveFailure`, also midway.
+        """
+
+    def __enter__(self) -> Self:
+        """The object itself."""
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+
+
+class ActionFailure(Exception):  # noqa: N818 - a DIMSE outcome, not a programming error
+    """An N-ACTION that ends with a failure status; the text is for the log and the requester."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class Commitment(Protocol):
+    """One request for storage commitment; used by one thread at a time."""
+
+    count: int
+    """Objects it names."""
+
+    @property
+    def failures(self) -> int:
+        """Those that are not committed to, after `carry_out`."""
+
+    def carry_out(self) -> None:
+        """Look for each object and put it on stable storage. Never raises."""
+
+    def report(self, transfer_syntax: str) -> tuple[int, bytes]:
+        """Event type and encoded event information, after `carry_out`."""
+
+
 class Archive(Protocol):
     """The store and its index, shared by all associations."""
 
@@ -57,8 +120,27 @@ class Archive(Protocol):
     def find(self, model: QueryModel, identifier: bytes, transfer_syntax: str) -> Iterator[bytes]:
         """C-FIND: encoded response identifiers in the same transfer syntax. Raises `QueryFailure`."""
 
+    def select(self, identifier: bytes, transfer_syntax: str) -> list[StoredObject]:
+        """C-MOVE and C-GET: the objects that match the keys, all of them without keys. Raises `QueryFailure`."""
+
+    def open(self, stored: StoredObject) -> Outgoing:
+        """A stored object to be sent. Raises `RetrieveFailure`."""
+
+    def commitment(self, information: bytes, transfer_syntax: str) -> Commitment:
+        """N-ACTION of storage commitment, understood but not carried out. Raises `ActionFailure`."""
+
     def close(self) -> None:
         """Commit what is pending and close the database."""
+
+
+class Commands(Protocol):
+    """Server commands (conquest-server.md 11.2). Thread-safe."""
+
+    def accepts(self, address: str) -> bool:
+        """Whether a peer at this address may send commands."""
+
+    def run(self, text: bytes, upload: bytes | None) -> bytes:
+        """Carry out a command; its output, empty where there is none. Never raises for a wrong command."""
 
 
 class Log(Protocol):

@@ -31,7 +31,7 @@ def select_engine(choice: str, environ: Mapping[str, str]) -> tuple[Engine, str]
     except EngineError as error:
         if choice == "docker":
             raise
-        return _process(), f"{error.message}: local processes"
+        return _process(), f"local processes, because {error.message}"
     return engine, f"containers on the Docker engine at {endpoint}"
 
 

@@ -6,12 +6,13 @@ The data set of a message is never joined: views into the receive buffer go to t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from dgate.net import dimse, pdu
 from dgate.net.connection import NEVER, Connection, ConnectionLost
-from dgate.net.echo import Echo
+from dgate.net.counters import ASSOCIATIONS, REQUESTS
+from dgate.net.echo import VERIFICATION, Echo
 from dgate.net.find import Find
 from dgate.net.handshake import establish, refuse_politely
 from dgate.net.operation import ClientError, Operation
@@ -31,12 +32,36 @@ MAX_VIEWS = 256
 BATCH = 32 * 1024
 """Answers of one message are sent together up to this size."""
 
+
+def _move(link: Association, command: Command, context: Context) -> Operation:
+    from dgate.net.move import Move
+
+    return Move(link, command, context)
+
+
+def _get(link: Association, command: Command, context: Context) -> Operation:
+    from dgate.net.get import Get
+
+    return Get(link, command, context)
+
+
+def _action(link: Association, command: Command, context: Context) -> Operation:
+    """Raises `ClientError` unless storage commitment is on: then there are no N-ACTIONs here, as in the original."""
+    if not link.node.config.settings.storage_commitment:
+        raise ClientError(f"command {command.field:04x} failed **")
+    from dgate.net.commitment import Action
+
+    return Action(link, command, context)
+
+
 SERVICES: dict[int, Callable[[Association, Command, Context], Operation]] = {
     dimse.C_STORE: Store,
     dimse.C_ECHO: Echo,
     dimse.C_FIND: Find,
+    dimse.C_MOVE: _move,
+    dimse.C_GET: _get,
+    dimse.N_ACTION: _action,
 }
-NAMES = {dimse.C_STORE: "C-Store", dimse.C_ECHO: "C-Echo", dimse.C_FIND: "C-Find"}
 
 
 def serve_connection(connection: Connection, node: Node, number: int) -> None:
@@ -72,10 +97,12 @@ class Association:
         self.node = node
         self.calling_ae = established.request.calling_ae
         self.called_ae = established.request.called_ae
+        self.address = connection.address
+        self._debug_level = node.config.settings.debug_level
         self._connection = connection
         self._established = established
-        self._contexts = established.contexts
-        self._peer_length = established.request.user.max_length
+        self.contexts = established.contexts
+        self.max_length = established.request.user.max_length
         self._number = number
         self._started = 0.0
         self._operation: Operation | None = None
@@ -83,6 +110,9 @@ class Association:
         self._answering = 0
         """The message being answered while the peer may cancel it."""
         self._cancelled = False
+        self._awaited = 0
+        """Our own request that the peer is to answer."""
+        self._response: Command | None = None
         self._context: Context | None = None
         """Of the message that has begun."""
         self._command = bytearray()
@@ -94,6 +124,7 @@ class Association:
     def run(self) -> bool:
         """Serve until the association ends. True: we spoke last, so let it arrive. Raises `ConnectionLost`."""
         connection = self._connection
+        self.node.counters.add(ASSOCIATIONS)
         connection.grow()
         connection.before_refill = self._hand_over
         try:
@@ -118,11 +149,40 @@ class Association:
 
     def reply(self, context: Context, command: bytes, data_set: bytes | None = None) -> None:
         """Queue a message; it is sent when the operation ends or when enough has come together."""
-        message = dimse.encode_message(context.id, command, data_set, self._peer_length)
+        message = dimse.encode_message(context.id, command, data_set, self.max_length)
         self._replies.append(message)
         self._replies_size += len(message)
         if self._replies_size >= BATCH:
             self._send_replies()
+
+    def flush(self) -> None:
+        """See `Link`."""
+        self._send_replies()
+
+    def send_parts(self, parts: Sequence[bytes | memoryview]) -> None:
+        """See `Link`."""
+        waiting = [*self._replies, *parts]
+        self._replies.clear()
+        self._replies_size = 0
+        self._connection.send_parts(waiting, self.node.limits.send)
+
+    def response(self, message_id: int, answering: int) -> Command:
+        """See `Link`."""
+        if self._pdu_left:
+            raise PduError("more behind a request whose answer needs one", pdu.UNEXPECTED_PDU)
+        self._awaited, self._answering, self._response = message_id, answering, None
+        try:
+            while self._response is None:
+                if not self._next_pdu():
+                    raise ConnectionLost("released or aborted by the peer during a retrieval")
+        finally:
+            self._awaited = self._answering = 0
+        self._connection.deadline = NEVER
+        return self._response
+
+    def quiet(self, seconds: float) -> bool:
+        """See `Requester` of dgate.net.commitment."""
+        return not self._awaited and not self._pdu_left and not self._connection.wait_for_input(seconds)
 
     def cancelled(self, message_id: int) -> bool:
         """Look, without waiting, whether the peer has cancelled. Not while the rest of a PDU is unread."""
@@ -134,12 +194,13 @@ class Association:
                 raise ConnectionLost("released or aborted by the peer during a query")
         finally:
             self._answering = 0
+        self._connection.deadline = NEVER  # the time that passes now is ours
         return self._cancelled
 
     def _next_pdu(self) -> bool:
         """Take one PDU. False: the association has ended in an orderly way."""
         connection, limits = self._connection, self.node.limits
-        middle = self._operation is not None or self._context is not None
+        middle = self._operation is not None or self._context is not None or self._awaited > 0
         if not middle and not self._answering:
             connection.busy = False
             if connection.interrupted:
@@ -179,7 +240,7 @@ class Association:
                 raise PduError(f"PDV of {size} bytes where {left - 4} are left")
             left -= 4 + size
             self._pdu_left = left
-            context = self._contexts.get(context_id)
+            context = self.contexts.get(context_id)
             if context is None or (self._context is not None and context is not self._context):
                 raise PduError(f"presentation context {context_id} was not accepted or is not the message's")
             if control & dimse.COMMAND:
@@ -192,8 +253,8 @@ class Association:
             raise PduError("a command inside a data set", pdu.UNEXPECTED_PDU)
         self._context = context
         command = self._command
-        if len(command) + size > dimse.MAX_COMMAND:
-            raise PduError("a command set of more than 64 KB")
+        if len(command) + size > dimse.MAX_COMMAND and not self._may_upload(len(command) + size, context):
+            raise PduError(f"a command set of {len(command) + size} bytes or more")
         if last and not command:
             self._begin(dimse.parse_command(self._connection.take_all(size)), context)
             return
@@ -202,6 +263,12 @@ class Association:
             data = bytes(command)
             command.clear()
             self._begin(dimse.parse_command(data), context)
+
+    def _may_upload(self, size: int, context: Context) -> bool:
+        """Whether so long a command set can be a server command with a file."""
+        commands = self.node.commands
+        trusted = commands is not None and commands.accepts(self.address)
+        return trusted and size <= dimse.MAX_UPLOAD and context.abstract_syntax == VERIFICATION
 
     def _data_fragment(self, size: int, *, last: bool) -> None:
         if self._operation is None:
@@ -217,10 +284,19 @@ class Association:
             self._hand_over()
             self._finish(self._operation)
 
+    def _dump(self, command: Command) -> None:
+        from dgate.net.debug import command_dump
+
+        for line in command_dump(command):
+            self.node.log.debug(line)
+
     def _begin(self, command: Command, context: Context) -> None:
         """A command set is complete."""
         if command.field == dimse.C_CANCEL:
             self._cancel(command)
+            return
+        if command.field & dimse.RESPONSE and self._awaited:
+            self._take_response(command)
             return
         if self._answering:
             raise ClientError(f"command {command.field:04x} before the answer to the last one")
@@ -228,14 +304,23 @@ class Association:
             self._announce()
         self.node.log.debug(f"Server Command   := {command.field:04x}")
         self.node.log.debug(f"Message ID       := {command.message_id:04x}")
+        if self._debug_level > 0:
+            self._dump(command)
         service = SERVICES.get(command.field)
         if service is None:
             raise ClientError(f"command {command.field:04x} failed **")
+        if command.field in REQUESTS:
+            self.node.counters.add(REQUESTS[command.field])
         operation = service(self, command, context)
         if command.has_data_set:
             self._operation = operation
         else:
             self._finish(operation)
+
+    def _take_response(self, command: Command) -> None:
+        if command.has_data_set or command.number(dimse.RESPONDED_TO) != self._awaited:
+            raise ClientError(f"response {command.field:04x} that answers no request of ours")
+        self._context, self._response = None, command
 
     def _cancel(self, command: Command) -> None:
         self._context = None
@@ -294,5 +379,5 @@ class Association:
         log.console(f'\tApplication Context : "{request.application_context}", PDU length: {length}')
         log.debug(f"\tNumber of Proposed Presentation Contexts: {len(request.contexts)}")
         for position, context in enumerate(request.contexts):
-            enabled = int(context.id in self._contexts)
+            enabled = int(context.id in self.contexts)
             log.console(f'\tPresentation Context {position} "{context.abstract_syntax}" {enabled}')

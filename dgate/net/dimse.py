@@ -8,17 +8,28 @@ from collections.abc import Iterable
 from dgate.net.pdu import P_DATA
 
 MAX_COMMAND = 65536
-"""Longest command set taken: no real one has a hundredth of it, but the C-ECHO command channel uploads text."""
+"""Longest command set taken from anyone: no real one has a hundredth of it."""
+MAX_UPLOAD = 64 * 1024 * 1024
+"""Longest one taken from a peer that may send server commands, because it may hold a file."""
 
 C_STORE, C_GET, C_FIND, C_MOVE, C_ECHO, C_CANCEL = 0x0001, 0x0010, 0x0020, 0x0021, 0x0030, 0x0FFF
+N_EVENT_REPORT, N_ACTION = 0x0100, 0x0130
 RESPONSE = 0x8000
 NO_DATA_SET, WITH_DATA_SET = 0x0101, 0x0102
 
 AFFECTED_SOP_CLASS, COMMAND_FIELD, MESSAGE_ID, RESPONDED_TO = 0x0002, 0x0100, 0x0110, 0x0120
 DATA_SET_TYPE, STATUS, AFFECTED_SOP_INSTANCE, PRIORITY = 0x0800, 0x0900, 0x1000, 0x0700
+MOVE_DESTINATION, ERROR_COMMENT, MOVE_ORIGINATOR, MOVE_ORIGINATOR_ID = 0x0600, 0x0902, 0x1030, 0x1031
+REMAINING, COMPLETED, FAILED, WARNING = 0x1020, 0x1021, 0x1022, 0x1023
+REQUESTED_SOP_CLASS, REQUESTED_SOP_INSTANCE, EVENT_TYPE, ACTION_TYPE = 0x0003, 0x1001, 0x1002, 0x1008
 """Elements of group 0000."""
+SERVER_COMMAND = 0x99990400
+"""Makes a C-ECHO a server command (conquest-server.md 11.2)."""
 
 SUCCESS, PENDING, SOP_CLASS_NOT_SUPPORTED = 0x0000, 0xFF00, 0x0122
+
+MAX_COMMENT = 64
+"""Characters of an LO (PS3.5 6.2)."""
 
 _ELEMENT = struct.Struct("<HHI")
 _USHORT = struct.Struct("<H")
@@ -86,13 +97,29 @@ def encode_command(elements: Iterable[tuple[int, bytes]]) -> bytes:
     return _ELEMENT.pack(0, 0, 4) + struct.pack("<I", len(body)) + body
 
 
+def padded(text: str) -> bytes:
+    """A text or AE title as a command element holds it: even, with a blank (UIDs are padded with NUL)."""
+    value = text.encode("latin-1", "replace")
+    return value + b" " * (len(value) & 1)
+
+
+def error_comment(text: str) -> bytes:
+    """Why something failed, cut to an LO: in that a backslash would separate values."""
+    return padded(text.replace("\\", "/")[:MAX_COMMENT])
+
+
 def ushort(value: int) -> bytes:
     """An unsigned short as a command element holds it."""
     return _USHORT.pack(value)
 
 
-def response(request: Command, status: int, *, data_set: bool = False, instance: bool = False) -> bytes:
-    """The response to `request`; `instance` repeats the SOP instance UID (C-STORE). See conquest-server.md 6.1, 13."""
+def response(
+    request: Command, status: int, *, data_set: bool = False, instance: bool = False, comment: str = ""
+) -> bytes:
+    """The response to `request`; `instance` repeats the SOP instance UID (C-STORE). See conquest-server.md 6.1, 13.
+
+    `comment` says why it failed, in as many characters as an LO holds.
+    """
     elements = [
         (COMMAND_FIELD, ushort(request.field | RESPONSE)),
         (RESPONDED_TO, request.elements[MESSAGE_ID]),
@@ -102,6 +129,8 @@ def response(request: Command, status: int, *, data_set: bool = False, instance:
     sop_class = request.elements.get(AFFECTED_SOP_CLASS)
     if sop_class is not None:
         elements.insert(0, (AFFECTED_SOP_CLASS, sop_class))
+    if comment:
+        elements.append((ERROR_COMMENT, error_comment(comment)))
     sop_instance = request.elements.get(AFFECTED_SOP_INSTANCE)
     if instance and sop_instance is not None:
         elements.append((AFFECTED_SOP_INSTANCE, sop_instance))
@@ -109,8 +138,11 @@ def response(request: Command, status: int, *, data_set: bool = False, instance:
 
 
 def encode_message(context_id: int, command: bytes, data_set: bytes | None, max_length: int) -> bytes:
-    """A whole message as P-DATA-TF PDUs of one PDV each, none longer than the peer's maximum (0: any)."""
-    room = max_length - _PDV_OVERHEAD if max_length else max(len(command), len(data_set or b""), 1)
+    """A whole message as P-DATA-TF PDUs of one PDV each, none longer than the peer's maximum (0: any).
+
+    Fragments are of even length (PS3.8 annex D), whatever the maximum is.
+    """
+    room = max_length - _PDV_OVERHEAD & ~1 if max_length else max(len(command), len(data_set or b""), 1)
     parts = _fragments(context_id, command, COMMAND, room)
     if data_set is not None:
         parts += _fragments(context_id, data_set, 0, room)

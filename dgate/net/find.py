@@ -17,12 +17,13 @@ MAX_IDENTIFIER = 1 << 20
 UNABLE_TO_PROCESS = 0xC001
 CANCELLED = 0xFE00
 
-MODELS: dict[str, tuple[QueryModel, str]] = {
-    "1.2.840.10008.5.1.4.1.2.1.1": ("patient", "PatientRoot"),
-    "1.2.840.10008.5.1.4.1.2.2.1": ("study", "StudyRoot"),
-    "1.2.840.10008.5.1.4.1.2.3.1": ("patient_study", "PatientStudyOnly"),
+MODELS: dict[str, QueryModel] = {
+    "1.2.840.10008.5.1.4.1.2.1.1": "patient",
+    "1.2.840.10008.5.1.4.1.2.2.1": "study",
+    "1.2.840.10008.5.1.4.1.2.3.1": "patient_study",
+    "1.2.840.10008.5.1.4.31": "worklist",
 }
-"""Information models by SOP class, with the name the log uses."""
+"""Information models by SOP class."""
 
 
 class Find:
@@ -49,12 +50,12 @@ class Find:
         log = self._link.node.log
         if sop_class not in MODELS:
             log.console(f"***C-Find for an unknown information model: {sop_class}")
-            self._finish(dimse.SOP_CLASS_NOT_SUPPORTED)
+            self._finish(dimse.SOP_CLASS_NOT_SUPPORTED, "not an information model of this server")
         elif self._too_long or not self._identifier:
             log.console("***C-Find identifier is missing or longer than 1 MB")
-            self._finish(UNABLE_TO_PROCESS)
+            self._finish(UNABLE_TO_PROCESS, "identifier is missing or longer than 1 MB")
         else:
-            self._answer(MODELS[sop_class][0])
+            self._answer(MODELS[sop_class])
 
     def abort(self) -> None:
         """Nothing is held."""
@@ -62,7 +63,7 @@ class Find:
     def _answer(self, model: QueryModel) -> None:
         node, message_id = self._link.node, self._command.message_id
         pending = dimse.response(self._command, dimse.PENDING, data_set=True)
-        status = dimse.SUCCESS
+        status, comment = dimse.SUCCESS, ""
         try:
             for match in node.archive.find(model, bytes(self._identifier), self._context.transfer_syntax):
                 if self._link.cancelled(message_id):
@@ -71,8 +72,8 @@ class Find:
                 self._link.reply(self._context, pending, match)
         except QueryFailure as fault:
             node.log.console(f"***C-Find failed: {fault}")
-            status = fault.status
-        self._finish(status)
+            status, comment = fault.status, str(fault)
+        self._finish(status, comment)
 
-    def _finish(self, status: int) -> None:
-        self._link.reply(self._context, dimse.response(self._command, status))
+    def _finish(self, status: int, comment: str = "") -> None:
+        self._link.reply(self._context, dimse.response(self._command, status, comment=comment))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from dgate.net import pdu
-from dgate.net.negotiation import BAD_CALLED_AE, BAD_CALLING_AE, LOCAL_LIMIT, Agreement, negotiate
+from dgate.net.negotiation import BAD_CALLED_AE, BAD_CALLING_AE, LOCAL_LIMIT, STORAGE_COMMITMENT, Agreement, negotiate
 from dgate.net.strangers import HTTP_ANSWER, is_http, is_tls
 
 if TYPE_CHECKING:
+    from dgate.config.soplist import SopList
     from dgate.net.connection import Connection
     from dgate.net.negotiation import Context
     from dgate.net.node import Node
@@ -67,13 +68,21 @@ def _request_body(connection: Connection) -> bytes:
 
 
 def _decide(request: AssociateRequest, connection: Connection, node: Node) -> Agreement | AssociateReject:
-    agreement = negotiate(request, node.config.sop_list, node.limits.max_length)
+    agreement = negotiate(request, _sop_list(node), node.limits.max_length)
     if not isinstance(agreement, Agreement):
         node.log.console(_REFUSALS.get(agreement, "***Association request not understood") + _who(request, connection))
     elif not node.door.promote(connection):
         node.log.console("***Too many associations, refused" + _who(request, connection))
         return LOCAL_LIMIT
     return agreement
+
+
+def _sop_list(node: Node) -> SopList:
+    """dgatesop.lst, and storage commitment where dicom.ini asks for it."""
+    sops = node.config.sop_list
+    if sops.abstract is None or not node.config.settings.storage_commitment:
+        return sops
+    return replace(sops, abstract=sops.abstract | {STORAGE_COMMITMENT})
 
 
 def _accept(request: AssociateRequest, agreement: Agreement, connection: Connection, node: Node) -> Established | None:

@@ -58,6 +58,7 @@ class Doorkeeper:
         self._pending: dict[Connection, None] = {}
         self._associations: dict[Connection, None] = {}
         self._by_address: Counter[str] = Counter()
+        self._outgoing: dict[Connection, None] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="doorkeeper", daemon=True)
 
@@ -100,6 +101,16 @@ class Doorkeeper:
                     del self._by_address[connection.address]
             self._changed.notify_all()
 
+    def watch(self, connection: Connection) -> None:
+        """One that we made ourselves: it counts for nothing, but has deadlines too."""
+        with self._lock:
+            self._outgoing[connection] = None
+
+    def unwatch(self, connection: Connection) -> None:
+        """It is over."""
+        with self._lock:
+            self._outgoing.pop(connection, None)
+
     def counts(self) -> tuple[int, int]:
         """Connections without an association, and associations."""
         with self._lock:
@@ -123,7 +134,7 @@ class Doorkeeper:
             connection.interrupt()
         if not self._empty_within(self.limits.grace):
             with self._lock:
-                rest = list(self._pending) + list(self._associations)
+                rest = [*self._pending, *self._associations, *self._outgoing]
             for connection in rest:
                 connection.expire("server stops")
             self._empty_within(self.limits.grace)
@@ -131,7 +142,8 @@ class Doorkeeper:
     def sweep(self, now: float) -> None:
         """End each connection whose deadline has passed."""
         with self._lock:
-            late = [c for table in (self._pending, self._associations) for c in table if c.deadline < now]
+            tables = (self._pending, self._associations, self._outgoing)
+            late = [c for table in tables for c in table if c.deadline < now]
         for connection in late:
             connection.expire("timed out")
 

@@ -17,6 +17,9 @@ IMPLEMENTATION_VERSION = "1.5.0/OTHER"
 ACCEPTED, NO_REASON, ABSTRACT_REFUSED, TRANSFER_REFUSED = 0, 2, 3, 4
 """Results of a presentation context (PS3.8 table 9-18)."""
 
+STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
+"""Push model: the one SOP class that dicom.ini decides about, not dgatesop.lst."""
+
 BAD_APPLICATION_CONTEXT = AssociateReject(1, 1, 2)
 BAD_CALLING_AE = AssociateReject(1, 1, 3)
 BAD_CALLED_AE = AssociateReject(1, 1, 7)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from dgate.net.dimse import Command
     from dgate.net.negotiation import Context
     from dgate.net.node import Node
 
@@ -20,9 +21,28 @@ class Link(Protocol):
     node: Node
     calling_ae: str
     called_ae: str
+    address: str
+    """Where the peer is."""
 
     def reply(self, context: Context, command: bytes, data_set: bytes | None = None) -> None:
         """Send a message, at the latest when the operation ends. Raises `ConnectionLost`."""
+
+    contexts: dict[int, Context]
+    """The accepted presentation contexts."""
+    max_length: int
+    """The longest P-DATA-TF body the peer takes; 0 means any."""
+
+    def flush(self) -> None:
+        """Send the answers that wait. Raises `ConnectionLost`."""
+
+    def send_parts(self, parts: Sequence[bytes | memoryview]) -> None:
+        """Send PDUs of a request of our own, behind the answers that wait. Raises `ConnectionLost`."""
+
+    def response(self, message_id: int, answering: int) -> Command:
+        """Wait for the answer to a request of our own, which serves the peer's request `answering` (0: none).
+
+        The peer may cancel that one meanwhile. Raises `ConnectionLost`, `PduError`, `ClientError`, `DimseError`.
+        """
 
     def cancelled(self, message_id: int) -> bool:
         """The peer has sent a C-CANCEL for this message. Raises `ConnectionLost`, `PduError`, `ClientError`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dgate.interfaces import StoreRequest
 from dgate.net import dimse
+from dgate.net.counters import STORE_FAILURES, STORED
 
 if TYPE_CHECKING:
     from dgate.interfaces import Incoming
@@ -48,6 +49,7 @@ class Store:
             status = node.config.settings.storage_failed_error_code & 0xFFFF
         if status == dimse.SUCCESS:
             node.log.user("C-Store", self._link.calling_ae)
+        node.counters.add(STORED if status == dimse.SUCCESS else STORE_FAILURES)
         self._link.reply(self._context, dimse.response(self._command, status, instance=True))
 
     def abort(self) -> None:

@@ -11,7 +11,16 @@ import pytest
 from dgate.config.inifile import IniFile
 from dgate.config.live import LiveConfig
 from dgate.config.settings import load_settings
-from dgate.interfaces import QueryModel, StoreRequest
+from dgate.interfaces import (
+    ActionFailure,
+    Commitment,
+    Outgoing,
+    QueryFailure,
+    QueryModel,
+    RetrieveFailure,
+    StoredObject,
+    StoreRequest,
+)
 from dgate.net.limits import Doorkeeper, Limits
 from dgate.net.listener import Listener, bind
 from dgate.net.node import Node
@@ -55,6 +64,15 @@ class MemoryArchive:
 
     def find(self, model: QueryModel, identifier: bytes, transfer_syntax: str) -> Iterator[bytes]:
         return self.finder(model, identifier, transfer_syntax)
+
+    def select(self, identifier: bytes, transfer_syntax: str) -> list[StoredObject]:
+        raise QueryFailure(0xC004, f"nothing is ever retrieved from here: {identifier!r}, {transfer_syntax}")
+
+    def open(self, stored: StoredObject) -> Outgoing:
+        raise RetrieveFailure(f"nothing is ever retrieved from here: {stored}")
+
+    def commitment(self, information: bytes, transfer_syntax: str) -> Commitment:
+        raise ActionFailure(0x0110, f"nothing is ever promised here: {information!r}, {transfer_syntax}")
 
     def close(self) -> None:
         pass
@@ -110,9 +128,9 @@ def wait_for(condition: Callable[[], bool], seconds: float = 10.0, context: Call
 StartServer = Callable[..., Running]
 
 
-def live_config(folder: Path, sops: bytes = b"") -> LiveConfig:
+def live_config(folder: Path, sops: bytes = b"", more: bytes = b"") -> LiveConfig:
     """The configuration of an instance in a folder: a minimal dicom.ini and, unless empty, a dgatesop.lst."""
-    ini = b"[sscscp]\nMicroPACS = sscscp\nSQLite = 1\nSQLServer = dicom.db3\nMAGDevice0 = data\n"
+    ini = b"[sscscp]\nMicroPACS = sscscp\nSQLite = 1\nSQLServer = dicom.db3\nMAGDevice0 = data\n" + more
     (folder / "dicom.ini").write_bytes(ini)
     (folder / "acrnema.map").touch()
     if sops:
@@ -126,10 +144,12 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
     """A factory: `start_server(limits=..., sops=...)`. All of them are stopped at the end, and must have no threads."""
     running: list[Running] = []
 
-    def start(limits: Limits = SHORT, sops: bytes = b"", **changes: object) -> Running:
+    def start(limits: Limits = SHORT, sops: bytes = b"", ini: bytes = b"", **changes: object) -> Running:
         limits = replace(limits, **changes)  # type: ignore[arg-type]
+        folder = tmp_path / f"node{len(running)}"
+        folder.mkdir()
         door, archive, log = Doorkeeper(limits), MemoryArchive(), MemoryLog()
-        listener = Listener(bind("127.0.0.1", 0), Node(archive, log, limits, door, live_config(tmp_path, sops)))
+        listener = Listener(bind("127.0.0.1", 0), Node(archive, log, limits, door, live_config(folder, sops, ini)))
         listener.start()
         running.append(Running(listener, door, archive, log))
         return running[-1]

@@ -233,7 +233,7 @@ def test_a_context_that_was_refused_cannot_be_used(served: Running, context: int
         command(0x0FFE),
         command(0x8030),
         command(0xFFFF),
-        command(dimse.C_MOVE, data_set=True),
+        command(0x0140, data_set=True),
         struct.pack("<HHI", 0, 0x100, 0xFFFFFFFF),
         dimse.encode_command(((0x100, b"\x30\0"), (0x800, b"\1\1"))),
         dimse.encode_command(((0x100, b"\x30\0\0\0"), (0x110, b"\1\0"), (0x800, b"\1\1"))),

@@ -218,7 +218,7 @@ def test_identifiers_have_a_bound(server: Running) -> None:
 def test_an_unknown_information_model_is_answered(server: Running) -> None:
     with RawClient(server.port) as client:
         client.associate()
-        client.send(find_message(b"identifier", sop="1.2.840.10008.5.1.4.31"))
+        client.send(find_message(b"identifier", sop="1.2.840.10008.5.1.4.32"))
         assert client.status() == 0x0122
         client.release()
 
