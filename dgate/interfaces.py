@@ -157,3 +157,15 @@ class Log(Protocol):
 
     def user(self, operation: str, calling_ae: str) -> None:
         """A line for PacsUser.log: `operation` is padded to 7 characters, `calling_ae` to 16."""
+
+    def hold(self) -> None:
+        """This thread's lines may wait from now on, to be written together: a write per line costs more than an echo.
+
+        What begins with `***` goes to PacsTrouble.log at once all the same.
+        """
+
+    def flush(self) -> None:
+        """Write the lines that wait; to be called before the thread waits for anything."""
+
+    def release(self) -> None:
+        """Write the lines that wait; from now on none of this thread do."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Sequence
 from typing import Protocol
 
 CONSOLE_PORT = 1111
@@ -17,6 +18,8 @@ CONSOLE_PORT = 1111
 MAX_DATAGRAM = 8192
 CHECK_SECONDS = 1.0
 """How often a log file is looked up again, in case somebody has moved it away."""
+MAX_HELD = 64
+"""Lines of one thread that wait at most."""
 
 
 def clean(line: str) -> str:
@@ -45,11 +48,19 @@ def _encoded(line: str) -> bytes:
 class Sink(Protocol):
     """Takes whole lines, each with its line end. Never raises."""
 
-    def append(self, line: bytes) -> None:
-        """Take one line."""
+    def append(self, lines: Sequence[bytes]) -> None:
+        """Take lines."""
 
     def close(self) -> None:
         """Give back what is open. No lines come after."""
+
+
+class _Held(threading.local):
+    """The lines of one thread that wait to be written together; None where they do not wait."""
+
+    lines: list[tuple[str, bool]] | None = None
+    """Each with whether it is a debug line."""
+    users: list[bytes]
 
 
 class FileLog:
@@ -62,6 +73,7 @@ class FileLog:
         self._files: set[tuple[str, bool]] = set()
         self._trouble = _AppendedFile(trouble_path)
         self._user = _AppendedFile(user_path)
+        self._held = _Held()
         if verbose:
             self._add(_Output(output), debug=True)
 
@@ -90,26 +102,61 @@ class FileLog:
     def console(self, line: str) -> None:
         """A normal line; one with `***` goes to PacsTrouble.log as well."""
         if self._console:
-            data = _encoded(line)
-            for sink in self._console:
-                sink.append(data)
+            self._take(line, debug=False)
         if "***" in line:
             self.trouble(line)
 
     def debug(self, line: str) -> None:
         """A line for those who want to see everything."""
         if self._debug:
-            data = _encoded(line)
-            for sink in self._debug:
-                sink.append(data)
+            self._take(line, debug=True)
 
     def trouble(self, line: str) -> None:
-        """A line for PacsTrouble.log only."""
-        self._trouble.append(_encoded(f"{time.ctime()} {line}"))
+        """A line for PacsTrouble.log only. It never waits."""
+        self._trouble.append([_encoded(f"{time.ctime()} {line}")])
 
     def user(self, operation: str, calling_ae: str) -> None:
         """A line for PacsUser.log."""
-        self._user.append(_encoded(f'{time.ctime()} "{operation:<7}","{calling_ae:<16}"'))
+        line = _encoded(f'{time.ctime()} "{operation:<7}","{calling_ae:<16}"')
+        if self._held.lines is None:
+            self._user.append([line])
+        else:
+            self._held.users.append(line)
+
+    def hold(self) -> None:
+        """See `Log`."""
+        self._held.lines, self._held.users = [], []
+
+    def flush(self) -> None:
+        """See `Log`."""
+        held = self._held
+        if held.lines:
+            lines, held.lines = held.lines, []
+            self._write(lines)
+        if held.lines is not None and held.users:
+            users, held.users = held.users, []
+            self._user.append(users)
+
+    def release(self) -> None:
+        """See `Log`."""
+        self.flush()
+        self._held.lines = None
+
+    def _take(self, line: str, *, debug: bool) -> None:
+        held = self._held.lines
+        if held is None:
+            self._write([(line, debug)])
+            return
+        held.append((line, debug))
+        if len(held) >= MAX_HELD:
+            self.flush()
+
+    def _write(self, lines: Sequence[tuple[str, bool]]) -> None:
+        everything = [(_encoded(line), debug) for line, debug in lines]
+        for sink in self._console:
+            chosen = [data for data, debug in everything if not debug or sink in self._debug]
+            if chosen:
+                sink.append(chosen)
 
     def close(self) -> None:
         """Give the files back; later lines open them again."""
@@ -124,10 +171,10 @@ class _Output:
         self._descriptor = descriptor
         self._lock = threading.Lock()
 
-    def append(self, line: bytes) -> None:
+    def append(self, lines: Sequence[bytes]) -> None:
         with self._lock:
             try:
-                _write(self._descriptor, line)
+                _write(self._descriptor, b"".join(lines))
             except OSError:
                 return  # the reader has gone; what serves DICOM goes on
 
@@ -142,8 +189,9 @@ class _Stamped:
         self._sink = sink
         self.close = sink.close
 
-    def append(self, line: bytes) -> None:
-        self._sink.append(f"{time.ctime()} ".encode() + line)
+    def append(self, lines: Sequence[bytes]) -> None:
+        stamp = f"{time.ctime()} ".encode()
+        self._sink.append([stamp + line for line in lines])
 
 
 class _Datagrams:
@@ -158,11 +206,12 @@ class _Datagrams:
         self._socket.setblocking(False)
         self._prefix = f"[{clean(name)}] ".encode("utf-8", "surrogateescape")
 
-    def append(self, line: bytes) -> None:
-        try:
-            self._socket.sendto((self._prefix + line)[:MAX_DATAGRAM], self._address)
-        except OSError:
-            return  # nobody listens, or nobody reads fast enough: such a line is lost, as it is in the original
+    def append(self, lines: Sequence[bytes]) -> None:
+        for line in lines:
+            try:
+                self._socket.sendto((self._prefix + line)[:MAX_DATAGRAM], self._address)
+            except OSError:
+                continue  # nobody listens, or nobody reads fast enough: such a line is lost, as it is in the original
 
     def close(self) -> None:
         self._socket.close()
@@ -177,10 +226,10 @@ class _AppendedFile:
         self._descriptor = -1
         self._checked = 0.0
 
-    def append(self, line: bytes) -> None:
+    def append(self, lines: Sequence[bytes]) -> None:
         with self._lock:
             try:
-                _write(self._current(), line)
+                _write(self._current(), b"".join(lines))
             except OSError:
                 self._drop()  # a folder that is gone or read-only: the next line tries again
 

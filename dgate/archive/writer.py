@@ -105,6 +105,19 @@ class _Statements:
         self.update = f"UPDATE {table.name} SET {pairs} WHERE {key}"  # noqa: S608 - names from dicom.sql, checked there
 
 
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """The statements after an object's rows: where they are kept, and where they are taken back."""
+
+    kept: tuple[str, ...]
+    dropped: tuple[str, ...]
+
+
+ONE_OF_MANY = _Ends(("RELEASE object",), ("ROLLBACK TO object", "RELEASE object"))
+ALONE = _Ends((), ("ROLLBACK", "BEGIN"))
+"""The transaction itself is the object's: a savepoint inside it would be two statements for nothing."""
+
+
 class Writer:
     """Owns the write connection. Thread-safe."""
 
@@ -178,8 +191,12 @@ class Writer:
             connection = self._open()
             connection.execute("BEGIN IMMEDIATE")
             self._forget_if_changed(connection)
-            for entry in entries:
-                self._enter(connection, entry, placed)
+            if len(entries) == 1:
+                self._enter(connection, entries[0], placed, ALONE)
+            else:
+                for entry in entries:
+                    connection.execute("SAVEPOINT object")
+                    self._enter(connection, entry, placed, ONE_OF_MANY)
             connection.execute("COMMIT")
             committed = True
         except (sqlite3.Error, DatabaseError) as error:
@@ -213,9 +230,8 @@ class Writer:
             entry.outcome = None
             entry.content.undo()
 
-    def _enter(self, connection: sqlite3.Connection, entry: Entry, placed: list[Entry]) -> None:
+    def _enter(self, connection: sqlite3.Connection, entry: Entry, placed: list[Entry], ends: _Ends) -> None:
         """One object's rows and file, or nothing of it."""
-        connection.execute("SAVEPOINT object")
         try:
             self._write(connection, entry, placed)
         except Refused as refusal:
@@ -234,10 +250,11 @@ class Writer:
             entry.outcome = Outcome.FAILED
         else:
             entry.outcome = Outcome.STORED
-            connection.execute("RELEASE object")
+            for statement in ends.kept:
+                connection.execute(statement)
             return
-        connection.execute("ROLLBACK TO object")
-        connection.execute("RELEASE object")
+        for statement in ends.dropped:
+            connection.execute(statement)
         for level, row in enumerate(entry.rows.levels):
             self._seen.pop((Level(level), row[0]), None)
 

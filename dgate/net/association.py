@@ -125,8 +125,8 @@ class Association:
         """Serve until the association ends. True: we spoke last, so let it arrive. Raises `ConnectionLost`."""
         connection = self._connection
         self.node.counters.add(ASSOCIATIONS)
-        connection.grow()
-        connection.before_refill = self._hand_over
+        self.node.log.hold()
+        connection.before_refill = self._before_refill
         try:
             while self._next_pdu():
                 continue
@@ -217,6 +217,7 @@ class Association:
     def _control(self, kind: int, length: int) -> bool:
         if kind == pdu.RELEASE_RQ:
             self._connection.take(length)
+            self.node.log.flush()
             self._connection.send(pdu.RELEASE_RP_PDU, self.node.limits.send)
         elif kind == pdu.ABORT:
             self._connection.take(length)
@@ -313,6 +314,7 @@ class Association:
             self.node.counters.add(REQUESTS[command.field])
         operation = service(self, command, context)
         if command.has_data_set:
+            self._connection.grow()
             self._operation = operation
         else:
             self._finish(operation)
@@ -336,6 +338,11 @@ class Association:
         self._send_replies()
         if self._pdu_left:
             self._connection.deadline = time.monotonic() + self.node.limits.pdu
+
+    def _before_refill(self) -> None:
+        """The thread is about to wait, and the buffer about to be used again."""
+        self.node.log.flush()
+        self._hand_over()
 
     def _hand_over(self) -> None:
         """Give the views to the operation before the buffer is used again."""
@@ -365,6 +372,7 @@ class Association:
             log, seconds = self.node.log, int(time.time() - self._started)
             log.console(f"UPACS THREAD {self._number}: ENDED AT: {time.ctime()}")
             log.console(f"UPACS THREAD {self._number}: TOTAL RUNNING TIME: {seconds} SECONDS")
+        self.node.log.release()
 
     def _announce(self) -> None:
         """The block that the log shows before the first command of an association (section 10)."""

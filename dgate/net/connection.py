@@ -62,7 +62,9 @@ class Connection:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def grow(self) -> None:
-        """From now on receive in large pieces."""
+        """From now on receive in large pieces. No views into the buffer may be in use."""
+        if self._size >= RECEIVE_BUFFER:
+            return
         rest = bytes(self._view[self._start : self._end])
         self._allocate(RECEIVE_BUFFER)
         self._view[: len(rest)] = rest

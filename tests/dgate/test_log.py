@@ -156,3 +156,41 @@ def test_the_operators_console_gets_normal_lines_with_the_name_of_the_server(tmp
 def test_a_console_that_has_no_address_is_an_error_at_once(tmp_path: Path, out: Path) -> None:
     with pytest.raises(OSError, match=r".+"):
         make(tmp_path, out).add_console("no.such.host.invalid", 1111, "X")
+
+
+def test_held_lines_come_in_one_piece_when_they_are_flushed(tmp_path: Path, out: Path) -> None:
+    log = make(tmp_path, out)
+    log.add_file(str(tmp_path / "normal.log"), debug=False, stamped=False)
+    log.hold()
+    log.console("C-Echo")
+    log.debug("Message ID       := 0001")
+    log.user("C-Store", "CT1")
+    assert out.read_text() == ""
+    assert not (tmp_path / "PacsUser.log").exists()
+    log.flush()
+    assert out.read_text() == "C-Echo\nMessage ID       := 0001\n"
+    assert (tmp_path / "normal.log").read_text() == "C-Echo\n"
+    assert (tmp_path / "PacsUser.log").read_text().count("\n") == 1
+    log.console("more")
+    log.release()
+    log.console("at once")
+    assert out.read_text().endswith("more\nat once\n")
+
+
+def test_trouble_does_not_wait_and_neither_do_other_threads(tmp_path: Path, out: Path) -> None:
+    log = make(tmp_path, out)
+    log.hold()
+    log.console("***Error saving to SQL: a.dcm")
+    other = threading.Thread(target=log.console, args=("from elsewhere",))
+    other.start()
+    other.join()
+    assert "***Error saving" in (tmp_path / "PacsTrouble.log").read_text()
+    assert out.read_text() == "from elsewhere\n"
+
+
+def test_a_thread_does_not_hold_lines_without_end(tmp_path: Path, out: Path) -> None:
+    log = make(tmp_path, out)
+    log.hold()
+    for number in range(log_module.MAX_HELD):
+        log.console(str(number))
+    assert out.read_text().splitlines() == [str(number) for number in range(log_module.MAX_HELD)]

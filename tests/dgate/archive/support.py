@@ -66,6 +66,15 @@ class Lines:
     def debug(self, line: str) -> None:
         assert isinstance(line, str)
 
+    def hold(self) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
     def trouble(self, line: str) -> None:
         self.troubles.append(line)
 

@@ -90,6 +90,15 @@ class MemoryLog:
     def debug(self, line: str) -> None:
         self.debug_lines.append(line)
 
+    def hold(self) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
     def trouble(self, line: str) -> None:
         self.lines.append(line)
 
