@@ -18,8 +18,6 @@ from conquestctl.readiness import Echo, Watch, echo_instance, still_running
 
 WORKERS = 4
 """Engine work in flight. Docker is saturated by two to four; more only make each one slower."""
-STOP_TIMEOUT = 10.0
-"""Seconds between SIGTERM and SIGKILL."""
 BUSY_TIMEOUT = 120.0
 """How long to wait for another conquestctl that is at work on the same instance."""
 LOOK_EVERY = 0.5
@@ -239,7 +237,7 @@ def last_lines(engine: Engine, instance: Instance, count: int = LOG_LINES) -> tu
 
 def _carry_out(engine: Engine, instance: Instance, action: Action) -> None:
     if action in {Action.RECREATE, Action.RESTART}:
-        engine.stop(instance, STOP_TIMEOUT)
+        engine.stop(instance)
     if action is Action.RECREATE:
         engine.remove(instance)
     made = action in {Action.CREATE, Action.RECREATE}
@@ -260,7 +258,7 @@ def _take_down(engine: Engine, instance: Instance, step: Step, report: Report) -
         return step.cause
     if step.action is Action.STOP:
         report(instance.name, "stopping")
-        engine.stop(instance, STOP_TIMEOUT)
+        engine.stop(instance)
     engine.remove(instance)
     message = "stopped" if step.action is Action.STOP else f"removed what was left ({step.cause})"
     report(instance.name, message)

@@ -101,8 +101,8 @@ class FakeEngine:
             with self._lock:
                 self._in_flight -= 1
 
-    def stop(self, instance: Instance, timeout: float) -> None:
-        assert timeout > 0
+    def stop(self, instance: Instance, timeout: float | None = None) -> None:
+        assert timeout is None or timeout > 0
         self._called("stop", instance.name)
         self.end(instance.name, 0)
 

@@ -76,8 +76,11 @@ class Engine(Protocol):
     def start(self, instance: Instance) -> None:
         """Start what `create` made; returns when the engine has accepted it, not when it answers."""
 
-    def stop(self, instance: Instance, timeout: float) -> None:
-        """SIGTERM, then SIGKILL after `timeout` seconds. Stopping a stopped one is not an error."""
+    def stop(self, instance: Instance, timeout: float | None = None) -> None:
+        """SIGTERM, then SIGKILL after `timeout` seconds; by default after the time that the instance's stack allows.
+
+        Stopping a stopped one is not an error.
+        """
 
     def remove(self, instance: Instance) -> None:
         """Remove a stopped container and nothing else; data stays. Absent is not an error."""

@@ -146,12 +146,13 @@ class DockerEngine:
             container = present.get(spec.service) or self._create(instance, spec, self._hash(instance, specs))
             self._start(instance, container)
 
-    def stop(self, instance: Instance, timeout: float) -> None:
-        """Stop every container of the stack, the server's first."""
+    def stop(self, instance: Instance, timeout: float | None = None) -> None:
+        """Stop every container of the stack, the server's first. Each knows its `stop_grace_period` itself."""
+        seconds = None if timeout is None else max(0, round(timeout))
         main = self._main(instance)
         for summary in sorted(self._stack(instance), key=lambda one: main is None or one["Id"] != main["Id"]):
             with translated(instance.name), _absent_is_fine():
-                self.client.stop(summary["Id"], timeout=max(0, round(timeout)))
+                self.client.stop(summary["Id"], timeout=seconds)
 
     def remove(self, instance: Instance) -> None:
         """Remove the stopped containers of the stack. Volumes and networks stay."""

@@ -33,6 +33,8 @@ SERVER = (sys.executable, "-P", "-m", "dgate.start")
 """`-P`: what lies in an instance's folder must not be imported in place of the real thing."""
 PASSED_ON = ("HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 CONSOLE_LOG = "console.log"
+STOP_GRACE = 20.0
+"""Seconds for what is being received when a process is told to stop: those of the compose file that we write."""
 KILL_GRACE = 5.0
 """Seconds within which the kernel must have ended a process after SIGKILL."""
 
@@ -89,8 +91,9 @@ class ProcessEngine:
         identity = process_identity(child.pid) or ""
         write_record(path, replace(record, pid=child.pid, identity=identity, exit_code=None))
 
-    def stop(self, instance: Instance, timeout: float) -> None:
+    def stop(self, instance: Instance, timeout: float | None = None) -> None:
         """SIGTERM, then SIGKILL after `timeout` seconds; the record keeps the exit code. Data stays."""
+        timeout = STOP_GRACE if timeout is None else timeout
         path = self._path(instance)
         record = read_record(path)
         if record is None or record.pid is None:
