@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import secrets
 import socket
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from conquestctl.engine import images
 from conquestctl.engine.docker import DockerEngine, connect
 from conquestctl.engine.endpoint import find_endpoint, probe
 from conquestctl.errors import EngineError
@@ -22,8 +24,8 @@ from conquestctl.fleet.settings import DEFAULT_IMAGE
 if TYPE_CHECKING:
     import requests
 
-IMAGE = os.environ.get("CONQUESTCTL_TEST_IMAGE", DEFAULT_IMAGE)
-"""Any image with python3 and a shell."""
+IMAGE = DEFAULT_IMAGE
+"""Our own, built when the first test asks for the engine: it has python3 and a shell, which is all these need."""
 
 SERVER = """\
 import os, signal, socket, sys
@@ -84,14 +86,25 @@ def docker_environ() -> dict[str, str]:
     try:
         probe(find_endpoint(environ))
     except EngineError as error:
-        pytest.skip(error.message)
+        private = os.environ.get("CONQUESTCTL_NO_ENGINE")
+        pytest.skip(f"{error.message}; no private one either: {private}" if private else error.message)
     return environ
 
 
 def open_engine() -> DockerEngine:
-    """The engine under test."""
+    """The engine under test, which has our image."""
     environ = docker_environ()
-    return DockerEngine(connect(find_endpoint(environ)), environ)
+    engine = DockerEngine(connect(find_endpoint(environ)), environ)
+    have_image()
+    return engine
+
+
+@functools.cache
+def have_image() -> None:
+    """Build our image once per test run, on CONQUESTCTL_BASE: the private engine has one that needs no network."""
+    environ = docker_environ()
+    source = images.Source.of_environ(environ, may_pull=True)
+    images.ensure(connect(find_endpoint(environ)), IMAGE, source, lambda _line: None)
 
 
 def free_port() -> int:

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from conquestctl.engine.base import Observed, State
+from conquestctl.engine.docker import DockerEngine
 from conquestctl.fleet.instance import Instance
 from tests.integration.dockerside import Fleet, open_engine, says, wait_for
+from tests.integration.operators import Operator
 
 pytestmark = [
     pytest.mark.docker,
@@ -72,20 +74,45 @@ def test_compose_and_we_make_the_same_container(fleet: Fleet) -> None:
     a = fleet.add("a")
     fleet.engine.prepare([a])
     fleet.engine.create(a)
-    ours = essence(fleet, a)
+    ours = essence(fleet.engine, a)
     fleet.engine.remove(a)
     compose(a, "up", "--no-start")
-    assert essence(fleet, a) == ours
+    assert essence(fleet.engine, a) == ours
 
 
-def essence(fleet: Fleet, instance: Instance) -> dict[str, object]:
+def test_the_stack_of_a_created_instance(operator: Operator) -> None:
+    """What `create` writes, with the real image and server, in the hands of either program."""
+    operator.types_well("create", "ct1")
+    ct1 = operator.instances()["ct1"]
+    compose(ct1, "up", "-d")
+    wait_for(lambda: operator.status("ct1")["echo"]["ok"], "the server")
+    assert operator.status("ct1")["state"] == "running"
+    assert "already up, started by docker-compose" in operator.types_well("up", "ct1").out
+    theirs = essence(operator.engine, ct1)
+    operator.types_well("down", "ct1")
+    assert not compose(ct1, "ps", "-q")
+
+    operator.types_well("up", "ct1")
+    assert essence(operator.engine, ct1) == theirs
+    assert "Up" in compose(ct1, "ps")
+    assert "CT1" in compose(ct1, "logs")
+    assert compose(ct1, "exec", "-T", "ct1", "sh", "-c", "echo $PORT") == f"{ct1.port}\n"
+    compose(ct1, "down")
+    assert operator.states() == {"ct1": State.ABSENT}
+    assert operator.engine.client.networks(names=[ct1.network])
+
+
+HOST_KEYS = (
+    *("NetworkMode", "PortBindings", "ExtraHosts", "Tmpfs", "LogConfig", "Init", "RestartPolicy", "ShmSize"),
+    *("ReadonlyRootfs", "CapAdd", "CapDrop", "SecurityOpt", "Privileged", "PidsLimit", "Memory", "NanoCpus"),
+)
+CONFIG_KEYS = ("User", "Image", "Entrypoint", "Cmd", "WorkingDir", "Healthcheck")
+
+
+def essence(engine: DockerEngine, instance: Instance) -> dict[str, object]:
     """The settings that matter, without ids and labels; empty and absent are the same."""
-    seen = fleet.engine.client.inspect_container(instance.project)
+    seen = engine.client.inspect_container(instance.project)
     host, config = seen["HostConfig"], seen["Config"]
-    keys = ["NetworkMode", "Init", "ReadonlyRootfs", "CapAdd", "CapDrop", "SecurityOpt", "PidsLimit", "RestartPolicy", "PortBindings", "ExtraHosts", "Tmpfs", "LogConfig", "Memory", "NanoCpus", "Privileged", "ShmSize"]
-    found = {key: host.get(key) or None for key in keys}
-    further = ("User", "Image", "Entrypoint", "Cmd", "WorkingDir", "Healthcheck")
-    further = ("User", "Image", "Entrypoint", "Cmd", "WorkingDir", "Healthcheck")
-    found |= {key: config.get(key) or None for key in further}
+    found = {key: host.get(key) or None for key in HOST_KEYS} | {key: config.get(key) or None for key in CONFIG_KEYS}
     mounts = {(mount["Source"], mount["Destination"], mount["RW"]) for mount in seen["Mounts"]}
     return found | {"mounts": mounts, "env": sorted(config["Env"])}

@@ -59,7 +59,7 @@ def test_build_list_save_and_load(tag: str, engine: DockerEngine, tmp_path: Path
 def test_what_fails_says_what_to_do(tmp_path: Path) -> None:
     status, _, err = typed(tmp_path, "save", "x.tar", "--tag", "h-engine/none:1")
     assert status == ExitStatus.NOT_FOUND
-    assert err.startswith("Error: the image h-engine/none:1 is not on this engine\n")
+    assert "\nError: the image h-engine/none:1 is not on this engine\n" in err
     status, _, err = typed(tmp_path, "list", DOCKER_HOST=f"unix://{tmp_path}/none.sock")
     assert status == ExitStatus.ENGINE
     assert "no such socket" in err

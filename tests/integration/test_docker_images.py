@@ -15,7 +15,7 @@ from tests.integration.dockerside import IMAGE, open_engine
 
 pytestmark = pytest.mark.docker
 
-BASE = os.environ.get("CONQUESTCTL_TEST_BASE", IMAGE)
+BASE = os.environ.get("CONQUESTCTL_BASE", IMAGE)
 """An image that has python3, so that no test needs a package index."""
 
 CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nonly-lent\n-----END CERTIFICATE-----\n"

@@ -19,8 +19,8 @@ LAZY_IN_DGATE: frozenset[str] = frozenset()
 
 LIGHT = frozenset(
     [
-        *("array", "collections", "contextlib", "dataclasses", "enum", "errno", "fcntl", "itertools", "os", "re"),
-        *("signal", "socket", "sqlite3", "struct", "sys", "threading", "time", "typing"),
+        *("array", "collections", "contextlib", "dataclasses", "enum", "errno", "fcntl", "io", "itertools", "os", "re"),
+        *("signal", "socket", "sqlite3", "stat", "struct", "sys", "threading", "time", "typing"),
     ]
 )
 """What `dgate` imports of the standard library on its way to the first echo. Each further one is paid at each start."""

@@ -1,0 +1,57 @@
+"""Run a command, then name every process, mount and network interface that it left: `leftovers.py -- COMMAND...`.
+
+Exit status of the command, or 1 when something is left. Standard library only: it runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+MARK = "CONQUESTCTL_RUN"
+"""Inherited by whatever the command starts, so that its processes can be told from everybody else's."""
+PROC = Path("/proc")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run and look."""
+    if arguments[:1] != ["--"] or not arguments[1:]:
+        print("usage: leftovers.py -- COMMAND...", file=sys.stderr)
+        return 2
+    mark = f"{MARK}={secrets.token_hex(8)}"
+    before = present(mark)
+    done = subprocess.run(arguments[1:], env={**os.environ, MARK: mark.partition("=")[2]}, check=False)
+    left = sorted(present(mark) - before)
+    if left:
+        print("left behind:", *left, sep="\n  ", file=sys.stderr)
+    return done.returncode or int(bool(left))
+
+
+def present(mark: str) -> set[str]:
+    """The mounts and network interfaces there are now, and the processes that are ours."""
+    mounts = (PROC / "self" / "mountinfo").read_text(encoding="utf-8").splitlines()
+    places = {f"mount {line.split()[4]}" for line in mounts}
+    places |= {f"network interface {path.name}" for path in Path("/sys/class/net").iterdir()}
+    return places | set(processes(mark, Path.cwd()))
+
+
+def processes(mark: str, folder: Path) -> Iterator[str]:
+    """Processes that carry the mark, or that run a program of this folder with an environment of their own."""
+    for entry in PROC.iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            environ = (entry / "environ").read_bytes().split(b"\0")
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has just ended
+        if os.fsencode(mark) in environ or any(word.startswith(os.fsencode(folder) + b"/") for word in words):
+            yield f"process {entry.name}: {b' '.join(words).decode(errors='replace').strip()}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
