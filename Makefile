@@ -13,7 +13,8 @@ CHECKED := $(if $(PRIVATE_ENGINE),$(BIN)/python tools/leftovers.py --)
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit integration format docs bench-fleet bench-server clean
+# every-test is what `test` runs beside an engine.
+.PHONY: help setup demo test every-test lint types unit integration format docs bench-fleet bench-server clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -30,7 +31,12 @@ demo: $(READY) ## Three DICOM nodes come up, answer, take images and go again
 
 test: lint types ## Lint, types and every test this machine can run
 	@echo "tests"
-	@$(BESIDE_ENGINE) $(CHECKED) $(BIN)/python -m pytest -q $(PYTEST)
+	@$(BESIDE_ENGINE) $(CHECKED) $(MAKE) --no-print-directory every-test
+
+every-test: $(READY)
+	@$(BIN)/python -m pytest -q -n auto -m "not docker" $(PYTEST)
+	@echo "tests with containers"
+	@$(BIN)/python -m pytest -q -m docker $(PYTEST)
 
 lint: $(READY) ## Style and likely mistakes
 	@echo "lint"
@@ -42,7 +48,7 @@ types: $(READY) ## Static types
 	@$(BIN)/mypy --no-error-summary
 
 unit: $(READY) ## Tests that need no engine
-	@$(BIN)/python -m pytest -q -m "not docker" $(PYTEST)
+	@$(BIN)/python -m pytest -q -n auto -m "not docker" $(PYTEST)
 
 integration: $(READY) ## Tests against real engines
 	@$(BESIDE_ENGINE) $(CHECKED) $(BIN)/python -m pytest -q tests/integration $(PYTEST)
