@@ -27,7 +27,7 @@ from dataclasses import dataclass
 FOLDER = b".spool"
 JOURNAL = b"placed"
 TEMPORARY, OLD = b".tmp", b".old.tmp"
-PLACED, OBSOLETE, DELETED = b"P", b"O", b"D"
+PLACED, OBSOLETE, DELETED, SETTLED = b"P", b"O", b"D", b"S"
 JOURNAL_LIMIT = 256 * 1024
 CACHED_FOLDERS = 32
 
@@ -37,6 +37,8 @@ _MEANING = {escape: byte for byte, escape in _ESCAPE.items()}
 _UNSAFE, _ESCAPED = re.compile(rb"[\\\t\n]"), re.compile(rb"\\[\\tn]")
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+"""A pipe that somebody plants must not make us wait for a writer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ class Spool:
         """A noted intention is committed or undone. A long journal is emptied when nothing is open."""
         with self._lock:
             self._unsettled -= 1
-            os.write(self._journal, _line(b"S", token))
+            os.write(self._journal, _line(SETTLED, token))
             if self._unsettled == 0 and self._journal_size > JOURNAL_LIMIT:
                 if self.lock_alone():  # or another process has open intentions in it
                     self.empty_journal()
@@ -173,7 +175,7 @@ class Spool:
         folder, _, base = path.rpartition(b"/")
         with self._lock:
             at = self._fd if path.endswith(TEMPORARY) and not folder else self._folder(folder, make=False)
-            return os.open(base, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+            return os.open(base, _FILE, dir_fd=at)
 
     def remove(self, path: bytes) -> None:
         """Remove the file at this path; one that is gone already is fine."""
@@ -251,12 +253,11 @@ class Spool:
         content = os.pread(self._journal, os.fstat(self._journal).st_size, 0)
         found: dict[bytes, Intention] = {}
         for line in content.split(b"\n")[:-1]:
-            kind, _, rest = line.partition(b"\t")
-            fields = [_ESCAPED.sub(lambda match: _MEANING[match[0]], field) for field in rest.split(b"\t", 3)]
-            if kind == b"S":
+            kind, *fields = [_ESCAPED.sub(lambda match: _MEANING[match[0]], field) for field in line.split(b"\t")]
+            if kind == SETTLED and len(fields) == 2:
                 found.pop(fields[0], None)
-            elif len(fields) == 4:
-                found[fields[0]] = Intention(kind, *fields[1:])
+            elif len(fields) == 5:
+                found[fields[0]] = Intention(kind, *fields[1:4])
         return list(found.values())
 
     def empty_journal(self) -> None:
@@ -270,8 +271,11 @@ class Spool:
 
 
 def _line(*fields: bytes) -> bytes:
-    """A line of the journal. It begins with a line end too: what a full disk cut off before it stays by itself."""
-    return b"\n" + b"\t".join([_UNSAFE.sub(lambda match: _ESCAPE[match[0]], field) for field in fields]) + b"\n"
+    """A line of the journal. Each field is ended by a tab, so one that a full disk cut short lacks a field.
+
+    It begins with a line end too, which keeps it apart from such a one before it.
+    """
+    return b"\n" + b"".join([_UNSAFE.sub(lambda match: _ESCAPE[match[0]], field) + b"\t" for field in fields]) + b"\n"
 
 
 def _enter(component: bytes, parent: int, *, make: bool) -> int:

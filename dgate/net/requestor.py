@@ -30,6 +30,10 @@ class NoAssociation(Exception):  # noqa: N818 - an outcome more than an error
     """There is no association; the text says where it failed."""
 
 
+class NothingAccepted(NoAssociation):
+    """The peer takes associations, but none of what was proposed."""
+
+
 class PeerLost(Exception):  # noqa: N818 - an event more than an error
     """The association ended or broke while we needed it; the text is for the log."""
 
@@ -112,6 +116,7 @@ def _response(data: bytes, message_id: int) -> Command:
         raise dimse.DimseError(f"command {command.field:04x} where the answer to {message_id} is due")
     if command.has_data_set:
         raise dimse.DimseError("an answer with a data set")
+    command.number(dimse.STATUS)  # without one it answers nothing, and that is the destination's fault
     return command
 
 
@@ -185,7 +190,7 @@ def _negotiate(
     requested = Requested(connection, limits, _contexts(accept, proposed), accept.user.max_length)
     if not requested.contexts:
         requested.release()
-        raise NoAssociation(f"{destination}: no presentation context accepted")
+        raise NothingAccepted(f"{destination}: no presentation context accepted")
     return requested
 
 
