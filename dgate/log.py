@@ -94,6 +94,7 @@ class FileLog:
         self._add(_Datagrams(host, port, name), debug=False)
 
     def _add(self, sink: Sink, *, debug: bool) -> None:
+        self.flush()  # what was said before it was there is not for it
         with self._lock:
             self._console += (sink,)
             if debug:

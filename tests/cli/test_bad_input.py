@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from conquestctl.fleet.scan import Fleet
 from conquestctl.lifecycle import down
 from tests.cli.running import Ran, conquestctl, make_instance
 from tests.fakes import free_port
+from tests.unprivileged import as_nobody
 
 Type = Callable[..., Ran]
 
@@ -170,19 +170,6 @@ def test_a_docker_host_that_leads_nowhere(tmp_path: Path, host: str, words: str)
     ran = conquestctl("--engine", "docker", "image", "list", cwd=tmp_path, environ={"DOCKER_HOST": host})
     assert (ran.status, ran.out) == (ExitStatus.ENGINE, "")
     assert words in ran.err
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Root may open any socket; somebody else may not."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
 
 
 def test_no_permission_for_the_engine(tmp_path: Path) -> None:

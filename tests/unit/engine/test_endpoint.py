@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import socket
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from conquestctl.engine.endpoint import DEFAULT, Endpoint, find_endpoint, probe, unreachable
 from conquestctl.errors import EngineError
+from tests.unprivileged import as_nobody
 
 
 def write_context(folder: Path, name: str, host: str, *, tls: bool = False) -> None:
@@ -93,11 +93,10 @@ def test_a_closed_port() -> None:
         probe(Endpoint(f"tcp://127.0.0.1:{port}", "DOCKER_HOST"))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may open any socket")
 def test_no_permission(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "s"))
         server.listen()
         (tmp_path / "s").chmod(0)
-        with pytest.raises(EngineError, match="no permission"):
+        with as_nobody(), pytest.raises(EngineError, match="no permission"):
             probe(Endpoint(f"unix://{tmp_path}/s", ""))
