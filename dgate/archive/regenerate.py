@@ -99,7 +99,8 @@ def _work(options: ArchiveOptions, tables: Tables, log: Log, progress: Progress,
     devices += [(b"%s%d" % (MAG, number), root) for number, root in enumerate(options.devices)]
     fingerprint = blake2b(repr((options, tables, mode)).encode(), digest_size=16).digest()
     reader = FileReader(tables, options, RowMaker(tables))
-    return _Work(options, tables, devices, reader, Writer(options, tables, log), log, progress, fingerprint)
+    writer = Writer(options, tables, log, regenerating=True)
+    return _Work(options, tables, devices, reader, writer, log, progress, fingerprint)
 
 
 # -- going on

@@ -2,9 +2,10 @@
 
 Objects are received in `DEVICE/.spool/` and renamed from there into place, so that a patient folder never shows a
 half-written file, and what a crash leaves is found by listing one folder. (A rename between two folders of one device
-was measured to cost the same as within one.) Names end in `.tmp`, which regeneration skips, the original's too.
+was measured to cost the same as within one.) Names end in `.tmp` or `.log`: such files are skipped by a regeneration,
+the original's too.
 
-`.spool/placed` is a journal: before an object is renamed into place its SOP instance UID and path are appended, and
+`.spool/placed.log` is a journal: before an object is renamed into place its SOP instance UID and path are appended, and
 once more when its rows are committed. An object that was placed but not committed when the process died is found by
 it at the next start and entered (`recovery.py`): it is complete, and entering it can never lose anything.
 
@@ -25,7 +26,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 FOLDER = b".spool"
-JOURNAL = b"placed"
+JOURNAL = b"placed.log"
 TEMPORARY, OLD = b".tmp", b".old.tmp"
 PLACED, OBSOLETE, DELETED, SETTLED = b"P", b"O", b"D", b"S"
 JOURNAL_LIMIT = 256 * 1024

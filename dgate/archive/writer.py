@@ -122,12 +122,20 @@ class Writer:
     """Owns the write connection. Thread-safe."""
 
     def __init__(
-        self, options: ArchiveOptions, tables: Tables, log: Log, clock: Callable[[], float] = time.time
+        self,
+        options: ArchiveOptions,
+        tables: Tables,
+        log: Log,
+        clock: Callable[[], float] = time.time,
+        *,
+        regenerating: bool = False,
     ) -> None:
+        """`regenerating`: an index that is not complete yet is what this writer is for."""
         self._options = options
         self._tables = tables
         self._log = log
         self._clock = clock
+        self._regenerating = regenerating
         self._statements = [
             _Statements(table, placed=level == Level.IMAGE) for level, table in enumerate(tables.levels)
         ]
@@ -327,7 +335,7 @@ class Writer:
             self._connection = connect(self._options)
             self._identity = identity(self._options.database)
             self._seen.clear()
-            if checkpoint.is_there(self._connection):
+            if not self._regenerating and checkpoint.is_there(self._connection):
                 self._log.console("***The index is incomplete, a regeneration was interrupted: run dgate -r again")
         return self._connection
 

@@ -161,7 +161,7 @@ def test_a_second_process_leaves_the_journal_of_the_first(house: House) -> None:
 def test_a_long_journal_is_emptied_by_who_is_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool_module, "JOURNAL_LIMIT", 10)
     (spool,) = house.archive.stores.devices.spools
-    journal = house.data / ".spool/placed"
+    journal = house.data / ".spool/placed.log"
     other = open_archive(house.settings, kfactor(), Lines())
     spool.settle(spool.intend(b"1.2", b"PAT/1.dcm"))
     assert journal.stat().st_size > 10

@@ -466,3 +466,10 @@ def test_counts_are_shown_now_and_then(out: io.StringIO, shown: int) -> None:
     assert text.endswith(last + "\n")
     assert text.count("Regen:") in (shown, shown - 1)
     assert text.count("\r") == (text.count("Regen:") if out.isatty() else 0)
+
+
+def test_a_first_run_does_not_take_itself_for_an_interrupted_one(tmp_path: Path) -> None:
+    house = make_house(tmp_path)
+    house.archive.close()
+    Path(house.settings.database).unlink()
+    assert not [line for line in run(house) if "interrupted" in line]

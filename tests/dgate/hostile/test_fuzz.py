@@ -128,7 +128,7 @@ def test_the_journal_of_a_spool(spool: Spool, notes: Notes, cut: int) -> None:
     """What is noted is read again, whatever is in it; a line that a full disk cut short harms no other."""
     spool.empty_journal()
     for uid, path in notes:
-        with Path(os.fsdecode(spool.root), ".spool", "placed").open("ab") as journal:
+        with Path(os.fsdecode(spool.root), ".spool", "placed.log").open("ab") as journal:
             journal.write(b"\nP\tx-1\t1.2\t\tPAT/1.dcm\t\n"[:cut])
         spool.intend(uid, path)
     assert [(note.uid, note.path) for note in spool.intentions()] == notes
