@@ -1,18 +1,16 @@
-"""dcmtk's programs. pynetdicom installs some of the same names into the environment the tests run in."""
+"""dcmtk's programs. pynetdicom installs scripts of the same names into whatever environment it is in."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import sys
 from pathlib import Path
 
 
 def find(program: str) -> str | None:
     """Return the path of dcmtk's program of this name, None when dcmtk is not installed."""
-    ours = Path(sys.executable).parent
-    folders = [folder for folder in os.get_exec_path() if Path(folder) != ours]
-    return shutil.which(program, path=os.pathsep.join(folders))
+    found = (shutil.which(program, path=folder) for folder in os.get_exec_path())
+    return next((path for path in found if path is not None and not _is_script(path)), None)
 
 
 def path(program: str) -> str:
@@ -20,3 +18,8 @@ def path(program: str) -> str:
     found = find(program)
     assert found is not None, f"{program} of dcmtk is not installed"
     return found
+
+
+def _is_script(program: str) -> bool:
+    with Path(program).open("rb") as file:
+        return file.read(2) == b"#!"

@@ -19,6 +19,7 @@ from pynetdicom import AE, build_role, evt
 from dgate.archive.part10 import read_meta
 from dgate.net import dimse, pdu
 from dgate.net.pdu import ProposedContext
+from tests import dcmtk
 from tests.dgate.archive.support import CT1, dataset
 from tests.dgate.archive.test_pydicom_files import FILES
 
@@ -32,7 +33,6 @@ from .whole import (
     Whole,
     cancel_message,
     counts,
-    dcmtk,
     keys,
     move_from,
     retrieve_command,
@@ -236,14 +236,14 @@ class TestHostile:
 
 
 @pytest.mark.peer
-@pytest.mark.skipif(not dcmtk("getscu"), reason="dcmtk is not installed")
+@pytest.mark.skipif(not dcmtk.find("getscu"), reason="dcmtk is not installed")
 @pytest.mark.parametrize("model", ["-S", "-P"])
 @pytest.mark.parametrize("length", ["4096", "131072"])
 def test_getscu(server: Whole, tmp_path_factory: pytest.TempPathFactory, model: str, length: str) -> None:
     uids = server.fill(3)
     folder = tmp_path_factory.mktemp("received")
     command = [
-        str(dcmtk("getscu")), model, "-pdu", length, "-od", str(folder), "-aec", "ORACLE", "-k", "0008,0052=STUDY",
+        dcmtk.path("getscu"), model, "-pdu", length, "-od", str(folder), "-aec", "ORACLE", "-k", "0008,0052=STUDY",
         "-k", f"0020,000D={STUDY.decode()}", "127.0.0.1", str(server.port),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -17,6 +17,7 @@ import pytest
 from pynetdicom import AE, evt
 
 from dgate.net import dimse, pdu
+from tests import dcmtk
 from tests.dgate.archive.support import CT1, dataset
 
 from .conftest import SHORT, wait_for
@@ -29,7 +30,6 @@ from .whole import (
     Whole,
     cancel_message,
     counts,
-    dcmtk,
     keys,
     move,
     move_from,
@@ -497,7 +497,7 @@ class TestPeers:
         assert data == dataset(elements)
 
     @pytest.mark.peer
-    @pytest.mark.skipif(not (dcmtk("movescu") and dcmtk("storescp")), reason="dcmtk is not installed")
+    @pytest.mark.skipif(not (dcmtk.find("movescu") and dcmtk.find("storescp")), reason="dcmtk is not installed")
     @pytest.mark.parametrize("model", ["-S", "-P"])
     def test_movescu_to_storescp(self, server: Whole, tmp_path_factory: pytest.TempPathFactory, model: str) -> None:
         uids = server.fill(3)
@@ -505,7 +505,7 @@ class TestPeers:
         with storescp(folder) as port:
             server.know(f"STORESCP 127.0.0.1 {port} un")
             command = [
-                str(dcmtk("movescu")), model, "-d", "-aec", "ORACLE", "-aem", "STORESCP", "-k", "0008,0052=STUDY",
+                dcmtk.path("movescu"), model, "-d", "-aec", "ORACLE", "-aem", "STORESCP", "-k", "0008,0052=STUDY",
                 "-k", f"0020,000D={STUDY.decode()}", "127.0.0.1", str(server.port),
             ]  # fmt: skip
             done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -519,7 +519,7 @@ def storescp(folder: Path, *options: str) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        [str(dcmtk("storescp")), *options, "-od", str(folder), str(port)],
+        [dcmtk.path("storescp"), *options, "-od", str(folder), str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

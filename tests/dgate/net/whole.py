@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,13 +78,6 @@ def whole_server(root: Path, limits: Limits = PATIENT) -> Iterator[Whole]:
         listener.stop()
         assert listener.threads == 0
         house.archive.close()
-
-
-def dcmtk(program: str) -> str | None:
-    """The program of the dcmtk package: pynetdicom puts programs of the same names beside Python's."""
-    own = Path(sys.prefix, "bin").resolve()
-    places = [place for place in os.get_exec_path() if Path(place).resolve() != own]
-    return shutil.which(program, path=os.pathsep.join(places))
 
 
 def retrieve_command(
