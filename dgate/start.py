@@ -92,8 +92,11 @@ def read_identity(environ: Mapping[str, str]) -> Identity:
     return Identity(environ["AETITLE"], int(environ["PORT"]), listen)
 
 
-def write_atomically(path: str, data: bytes) -> None:
-    """Put a file in place as a whole, on disk, with the rights of the one it replaces. Raises `OSError`."""
+def write_atomically(path: str, data: bytes, *, durable: bool = True) -> None:
+    """Put a file in place as a whole, with the rights of the one it replaces. Raises `OSError`.
+
+    `durable` has it on disk first. What is made anew at each start need not wait for that.
+    """
     temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{os.getpid()}")
     mode = os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o644
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
@@ -101,7 +104,8 @@ def write_atomically(path: str, data: bytes) -> None:
         with open(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
@@ -119,7 +123,7 @@ def _render(identity: Identity) -> None:
         )
     except RenderError as error:
         raise StartError(str(error)) from error
-    _write_if_changed(os.path.join(CONFIG, "dicom.ini"), rendered)
+    _write_if_changed(os.path.join(CONFIG, "dicom.ini"), rendered, durable=False)
 
 
 def _load_settings(identity: Identity) -> Settings:
@@ -137,7 +141,7 @@ def _load_settings(identity: Identity) -> Settings:
 def _ensure_own_entry(path: str, identity: Identity) -> None:
     """The own entry is only used by the server itself: loopback, unless it listens on one address alone."""
     host = LOOPBACK if identity.listen in (ALL_INTERFACES, "::") else identity.listen
-    _write_if_changed(path, ensure_own_entry(_read(path), identity.ae_title, host, identity.port))
+    _write_if_changed(path, ensure_own_entry(_read(path), identity.ae_title, host, identity.port), durable=True)
 
 
 def _load_kfactor(path: str) -> KFactor:
@@ -194,7 +198,7 @@ def _announce(identity: Identity) -> bool:
         "listen": identity.listen,
     }
     try:
-        write_atomically(RUN_FILE, json.dumps(facts).encode() + b"\n")
+        write_atomically(RUN_FILE, json.dumps(facts).encode() + b"\n", durable=False)
     except OSError as error:
         _say(f"{RUN_FILE}: {error.strerror}; the server runs, but its state cannot be shown")
         return False
@@ -216,9 +220,9 @@ def _report(faults: Iterable[Fault]) -> None:
         _say(f"warning: {fault}")
 
 
-def _write_if_changed(path: str, data: bytes) -> None:
+def _write_if_changed(path: str, data: bytes, *, durable: bool) -> None:
     if not os.path.exists(path) or _read(path) != data:
-        write_atomically(path, data)
+        write_atomically(path, data, durable=durable)
 
 
 def _read(path: str) -> bytes:
