@@ -16,7 +16,7 @@ from conquestctl.engine.base import Engine, Observed, State
 from conquestctl.errors import ConquestError, EngineError, NotReadyError
 from conquestctl.fleet.instance import Instance
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.2
 CONNECT_TIMEOUT = 1.0
 HANG_UP_WAIT = 0.03
 """Docker's port proxy accepts a connection before the server listens, then finds nobody behind it and hangs up at
