@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from conquestctl.cli.main import translated
+from conquestctl.cli.main import discard_stdout, translated
 from conquestctl.errors import ConquestError, ExitStatus, Interrupted
 from conquestctl.output import Environment, Output
 
@@ -60,6 +60,10 @@ class Interrupts:
         for number in ENDING_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._hear)
+
+    def ask(self) -> None:
+        """Interrupt from within."""
+        self._asked = True
 
     def ignore(self) -> None:
         """Hear nothing from now on: clearing up is what an interruption asks for."""
@@ -104,9 +108,16 @@ class Stage:
         return self.folder / "instances"
 
     def say(self, text: str) -> None:
-        """Print a line of the story, in its place among what the commands print."""
-        self.output.data(text)
-        self.output.environment.stdout.flush()
+        """Print a line of the story, in its place among what the commands print.
+
+        When nobody reads any more the story ends before the next command, as with Ctrl-C.
+        """
+        try:
+            self.output.data(text)
+            self.output.environment.stdout.flush()
+        except BrokenPipeError:
+            discard_stdout(self.output.environment)
+            self.interrupts.ask()
 
     def type(self, why: str, *words: str) -> None:
         """Show a command line and run it. Raises `ConquestError` when it fails; why, it has said itself."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -177,6 +177,17 @@ class Output:
         self.environment.stderr.flush()
         return self.environment.stdin.readline().rstrip("\n") == name
 
+    def ask_hidden(self, prompt: str, *, otherwise: str) -> str:
+        """Ask the person for something that is not shown while it is typed.
+
+        Raises `UsageError` when there is nobody to ask, with `otherwise` as the hint.
+        """
+        if not self.interactive:
+            raise UsageError("this needs a password and there is no terminal to ask on", hint=otherwise)
+        from getpass import getpass
+
+        return getpass(visible(prompt), stream=self.environment.stderr)
+
     @contextmanager
     def progress(self, labels: Sequence[str]) -> Iterator[Update]:
         """Show what each label is at: a live list on a terminal, one plain line per change otherwise."""
@@ -254,10 +265,17 @@ class Output:
 
     def _write(self, stream: TextIO, text: str) -> None:
         """Write in one call, so that lines of several threads do not mix."""
-        try:
-            stream.write(text)
-        except UnicodeEncodeError:
-            encoding = stream.encoding or "ascii"
-            stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-        if stream is self.environment.stderr:
+        if stream is not self.environment.stderr:
+            _put(stream, text)
+            return
+        with suppress(BrokenPipeError):  # nobody listens any more, but what is being done is to be finished
+            _put(stream, text)
             stream.flush()
+
+
+def _put(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))

@@ -15,7 +15,24 @@ import typer
 from typer.core import TyperGroup
 
 from conquestctl import __version__
-from conquestctl.cli import create, doctor, down, echo, image, logs, restart, rm, send, show, status, up
+from conquestctl.cli import (
+    converter,
+    create,
+    doctor,
+    down,
+    echo,
+    image,
+    logs,
+    node,
+    restart,
+    rm,
+    route,
+    script,
+    send,
+    show,
+    status,
+    up,
+)
 from conquestctl.cli import exec as exec_
 from conquestctl.cli import list as list_
 from conquestctl.cli import set as set_
@@ -96,8 +113,14 @@ def conquestctl(
     ctx.obj = open_session(output, root, engine)
 
 
-for family in (create, list_, show, set_, rm, up, down, restart, status, echo, send, logs, exec_, image, doctor):
-    family.register(app)  # in the order in which `--help` lists them
+FAMILIES = (
+    *(create, list_, show, set_, rm, up, down, restart, status),
+    *(echo, route, node, send, logs, exec_, image, doctor, converter, script),
+)
+"""In the order in which `--help` lists them."""
+
+for family in FAMILIES:
+    family.register(app)
 
 
 def run(arguments: Sequence[str], environment: Environment) -> int:
@@ -110,7 +133,7 @@ def run(arguments: Sequence[str], environment: Environment) -> int:
         result = command.main(list(arguments), prog_name="conquestctl", standalone_mode=False, obj=output)
         environment.stdout.flush()
     except BrokenPipeError:
-        _discard_stdout(environment)
+        discard_stdout(environment)
         return ExitStatus.FAILURE
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else ExitStatus.FAILURE
@@ -139,7 +162,7 @@ def translated(error: Exception) -> ConquestError:
     )
 
 
-def _discard_stdout(environment: Environment) -> None:
+def discard_stdout(environment: Environment) -> None:
     """Nobody reads any more: point the stream at nothing, or Python complains once more while it ends."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, environment.stdout.fileno())

@@ -168,3 +168,12 @@ def test_containers_where_docker_answers(demo: Demo) -> None:
     assert not [name for name in names if name.endswith(("-ct1", "-mr1", "-pacs1"))]
     assert client.inspect_image(DEFAULT_IMAGE)
     assert demo.traces() == []
+
+
+def test_a_reader_who_leaves_ends_it_and_nothing_stays(demo: Demo) -> None:
+    process = demo.start()
+    assert process.stdout is not None
+    assert any("conquestctl up" in line for line in process.stdout)
+    process.stdout.close()
+    assert process.wait(timeout=LIMIT) == ExitStatus.INTERRUPTED
+    assert demo.traces() == []
