@@ -1,0 +1,1 @@
+"""The language of converter lines, as far as it can be known without an object: grammar, commands, findings. Pure."""

@@ -1,0 +1,1 @@
+"""Import converters and the other hooks: the converter language carried out (conquest-converters.md)."""

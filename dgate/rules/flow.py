@@ -1,0 +1,107 @@
+"""Statements that only decide what runs, and those that only say something (conquest-converters.md 5 and 6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dgate.config.converters.forms import STORAGE, texts_of
+from dgate.rules.conditions import TESTS
+from dgate.rules.outcome import Status
+from dgate.rules.run import LITERAL
+
+if TYPE_CHECKING:
+    from dgate.rules.run import Run
+
+
+def condition(run: Run, word: str, text: str) -> Status:
+    """A malformed one says nothing and guards nothing."""
+    texts = texts_of(word, text)
+    if texts is None:
+        return Status.NEXT
+    run.debug(f"{run.where} executes: {text}")
+    return Status.NEXT if TESTS[word](*texts) else Status.FALSE
+
+
+def nop(run: Run, _word: str, text: str) -> Status:
+    """Say what stands there. A `%n` of the line splits it, but a line end that came with a value is shown as such."""
+    lines = [text]
+    if "\n" in text:
+        own = sum(piece.count("\n") for piece, source in run.values if source == LITERAL)
+        lines = text.split("\n") if text.count("\n") == own else lines
+    run.operator(f"{run.where}: {lines[0]}")
+    for line in lines[1:]:
+        run.operator(line)
+    return Status.NEXT
+
+
+def destroy(run: Run, _word: str, _text: str) -> Status:
+    """Not stored, and the sender is told that all went well."""
+    run.operator(f"{run.where}: destroyed received image")
+    return Status.DESTROY
+
+
+def destroy_silently(_run: Run, _word: str, _text: str) -> Status:
+    """`destroy2`."""
+    return Status.DESTROY
+
+
+def reject(run: Run, _word: str, _text: str) -> Status:
+    """Not stored, and the sender is told so."""
+    run.operator(f"{run.where}: rejected received image")
+    return Status.REJECT
+
+
+def stop(run: Run, _word: str, _text: str) -> Status:
+    """The line ends."""
+    run.debug(f"{run.where}: stop")
+    return Status.STOP
+
+
+def stop_silently(_run: Run, _word: str, _text: str) -> Status:
+    """`silentstop`."""
+    return Status.STOP
+
+
+def leave(run: Run, _word: str, _text: str) -> Status:
+    """`return`: the line ends, and the file that it is in with the line that called it."""
+    run.debug(f"{run.where}: return")
+    return Status.RETURN
+
+
+def defer(run: Run, _word: str, _text: str) -> Status:
+    """Has a meaning to export converters alone."""
+    run.operator(f"{run.where}: defer for exportconverter")
+    return Status.NEXT
+
+
+def storage(run: Run, _word: str, text: str) -> Status:
+    """`storage MAGn`: the device that the object would best be stored on."""
+    found = STORAGE.match(text)
+    if found:
+        run.subject.device = found[1].upper()
+        run.operator(f"{run.where}: sets preferred storage to {found[1].upper()}")
+    return Status.NEXT
+
+
+def testmode(run: Run, word: str, text: str) -> Status:
+    """Says so and no more: what the original does to a file name then could not be seen (section 15)."""
+    run.operator(f"{run.where}: sets testmode to {text[len(word) :]}")
+    return Status.NEXT
+
+
+def virtual_server(run: Run, word: str, text: str) -> Status:
+    """Which virtual servers a query asks."""
+    run.operator(f"{run.where}: enables virtual server {text[len(word) :]}")
+    return Status.NEXT
+
+
+def virtual_server_mask(run: Run, word: str, text: str) -> Status:
+    """The same for all of them at once."""
+    run.operator(f"{run.where}: sets virtual server mask to {text[len(word) :]}")
+    return Status.NEXT
+
+
+def not_here(run: Run, _word: str, text: str) -> Status:
+    """What this server cannot do."""
+    run.error(text)
+    return Status.NEXT
