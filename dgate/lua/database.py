@@ -1,0 +1,156 @@
+"""Functions of scripts that use the index and the archive (conquest-converters.md 11.5)."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from dgate.archive.database.dialect import BEGIN, COMMIT
+from dgate.archive.delete import delete
+from dgate.archive.elements import LITTLE
+from dgate.archive.index import FAULTS, driver_for
+from dgate.archive.part10 import NotDicomError
+from dgate.archive.tables import Level
+from dgate.commands.context import CommandError
+from dgate.commands.database import select
+from dgate.dataset.structure import DataSetError
+from dgate.dataset.uidmap import hashed_uid
+from dgate.interfaces import QueryFailure
+from dgate.lua.border import NOTHING, packed, text
+from dgate.lua.host import as_log_text, as_script_text
+from dgate.lua.objects import OwnSeries, ScriptError, Thing, copy_of
+from dgate.rules.naming import uid_mapper
+from dgate.rules.objects import load
+
+if TYPE_CHECKING:
+    from dgate.interfaces import StoredObject
+    from dgate.lua.border import Border, Command, Values
+    from dgate.lua.state import Scalar
+    from dgate.rules.subject import Subject
+
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+PATIENT_ID, STUDY_UID, SERIES_UID, SOP_UID = 0x00100020, 0x0020000D, 0x0020000E, 0x00080018
+MAX_READ = 10_000
+"""Objects that one `dicomread` gives."""
+
+
+def changeuid(border: Border, old: Scalar, new: Scalar = None, stage: Scalar = "", kind: Scalar = "lua") -> Values:
+    """`changeuid(old[, new[, stage[, type]]])`: what stands for a UID, from now on; a stage `#KEY` needs no table."""
+    known, stage_name = text(old, "a UID"), text(stage)
+    if stage_name.startswith("#") and not new:
+        return (hashed_uid(border.line.services.settings().uid_prefix, known, stage_name),)
+    if new:
+        _remember(border, known, text(new), stage_name, text(kind))
+        return (text(new),)
+    with uid_mapper(border.line, stage_name, back=False) as mapper:
+        return (mapper(known),)
+
+
+def _remember(border: Border, old: str, new: str, stage: str, kind: str) -> None:
+    """A replacement that the script has chosen, whatever there was before."""
+    values = [value.encode("latin-1", "replace") for value in (old, kind, new, stage)]
+    columns = "MODTime, OldUID, MODType, NewUID, Stage, Annotation"
+    marks = f"?, {', '.join(['CAST(? AS TEXT)'] * 4)}, ''"
+    same = "OldUID = CAST(? AS TEXT) AND COALESCE(Stage, '') = CAST(? AS TEXT)"
+    try:
+        with border.line.services.index.writer.exclusive() as connection:
+            connection.execute(BEGIN)
+            connection.execute(f"DELETE FROM UIDMODS WHERE {same}", (values[0], values[3]))  # noqa: S608 - constants
+            insert = f"INSERT INTO UIDMODS ({columns}) VALUES ({marks})"  # noqa: S608 - constants
+            connection.execute(insert, (int(time.time()), *values))
+            connection.execute(COMMIT)
+    except FAULTS as error:
+        raise DataSetError(f"UIDs cannot be mapped: {error}") from error
+
+
+def changeuidback(border: Border, new: Scalar, stage: Scalar = "") -> Values:
+    """`changeuidback(new[, stage])`: the UID that it stands for, or nil."""
+    with uid_mapper(border.line, text(stage), back=True) as mapper:
+        return (mapper(text(new, "a UID")),)
+
+
+def dbquery(border: Border, table: Scalar, columns: Scalar, where: Scalar = "", order: Scalar = "") -> Values:
+    """`dbquery(table, columns, where[, order])`: rows of texts; nothing, and a log line, where it fails."""
+    condition = f" WHERE {text(where)}" if where else ""
+    sql = f"SELECT {text(columns)} FROM {text(table)}{condition}{f' ORDER BY {text(order)}' if order else ''}"  # noqa: S608 - the script's own
+    try:
+        found = select(border.host.archive.stores.options, as_log_text(sql))
+    except (CommandError, *FAULTS) as fault:
+        reason = str(fault).removeprefix("SQL error: ")
+        border.line.services.log.console(f"***{_executes(border)} error: {reason}")
+        return NOTHING
+    return "r", packed(packed(map(as_script_text, row)) for row in found)
+
+
+def sql(border: Border, statement: Scalar) -> Values:
+    """`sql(statement)`: 1; nothing, and a log line, where it fails."""
+    code = as_log_text(text(statement, "a statement"))
+    try:
+        with border.host.archive.stores.writer.exclusive() as connection:
+            connection.execute(BEGIN)
+            connection.execute(code)
+            connection.execute(COMMIT)
+    except (*FAULTS, UnicodeEncodeError):
+        border.line.services.log.console(f"***Failed {_executes(border)} : {code}")
+        return NOTHING
+    return (1,)
+
+
+def _executes(border: Border) -> str:
+    """What the log calls running a statement."""
+    return driver_for(border.host.archive.stores.options).dialect.executes
+
+
+def dicomread(border: Border, number: Scalar) -> Values:
+    """`dicomread(object)`: the stored objects that match its keys."""
+    found = _selected(border, number)
+    if len(found) > MAX_READ:
+        raise ScriptError(f"more than {MAX_READ} objects match")
+    things = []
+    for stored in found:
+        try:
+            things.append(Thing(_loaded(border, stored)))
+        except (OSError, DataSetError, NotDicomError) as fault:
+            border.line.services.log.console(f"***dicomread: {stored.sop_instance_uid}: {fault}")
+    return border.give(OwnSeries(border.terms, things))
+
+
+def _loaded(border: Border, stored: StoredObject) -> Subject:
+    """Raises OSError, `DataSetError`, `NotDicomError`."""
+    home = border.host.archive.stores.devices.named(stored.device)
+    if home is None:
+        raise DataSetError("its device is none of this server")
+    descriptor = home.open(stored.path)
+    try:
+        return copy_of(load(descriptor, border.terms))
+    finally:
+        os.close(descriptor)
+
+
+def dicomdelete(border: Border, number: Scalar) -> Values:
+    """`dicomdelete(object)`: delete what matches, rows and files. Without any UID or patient ID nothing does."""
+    data = border.thing(number).data
+    if not any(data.text(tag) for tag in (PATIENT_ID, STUDY_UID, SERIES_UID, SOP_UID)):
+        raise ScriptError("nothing names what is to be deleted")
+    for stored in _selected(border, number):
+        delete(border.host.archive, Level.IMAGE, {"sop_uid": stored.sop_instance_uid.encode("latin-1")})
+    return "v", True
+
+
+def _selected(border: Border, number: Scalar) -> list[StoredObject]:
+    identifier = border.thing(number).data.encode(LITTLE)
+    try:
+        return border.host.archive.select(identifier, EXPLICIT_LITTLE)
+    except QueryFailure as fault:
+        raise ScriptError(str(fault)) from fault
+
+
+COMMANDS: dict[str, Command] = {
+    "changeuid": changeuid,
+    "changeuidback": changeuidback,
+    "dbquery": dbquery,
+    "sql": sql,
+    "dicomread": dicomread,
+    "dicomdelete": dicomdelete,
+}
