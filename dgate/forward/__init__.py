@@ -1,0 +1,1 @@
+"""Forwarding: the immediate kind, export converters, delayed commands, and the queue that outlives the process."""

@@ -1,0 +1,74 @@
+"""`get` and `preretrieve`: another server is asked to send us what it has (conquest-converters.md 7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dgate.archive.elements import IMPLICIT_LITTLE
+from dgate.forward.identifier import identifier_of
+from dgate.forward.lanes import Failed, GivenUp
+from dgate.net import dimse
+from dgate.net.requestor import Destination, NoAssociation, PeerLost, association
+from dgate.rules.run import shown
+
+if TYPE_CHECKING:
+    from dgate.forward.table import Work
+    from dgate.net.node import Node
+    from dgate.net.requestor import Requested
+
+PATIENT_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.1.2"
+MESSAGE_ID = 5
+
+
+class Fetch:
+    """Asks with a C-MOVE whose destination we are."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def get(self, work: Work) -> None:
+        """`get patient|study|series|image ... from AE`. Raises `Failed`, `GivenUp`."""
+        self._ask(work, "get")
+
+    def preretrieve(self, work: Work) -> None:
+        """`preretrieve AE`: all that it has of the patient. Raises `Failed`, `GivenUp`."""
+        self._ask(work, "preretrieve")
+
+    def _ask(self, work: Work, verb: str) -> None:
+        node, source = self._node, work["target"]
+        entry = node.config.amap.find(source)
+        if entry is None or entry.port_number is None:
+            node.log.console(shown(f"***{verb}: AE not found: {source}"))
+            raise GivenUp(f"{source} is not in acrnema.map, or without a port there")
+        own = node.config.settings.ae_title
+        destination = Destination(entry.host, entry.port_number, own, entry.ae)
+        try:
+            with association(destination, [(PATIENT_ROOT_MOVE, (IMPLICIT_LITTLE,))], node.limits, node.door) as peer:
+                status = self._move(peer, identifier_of(work))
+        except NoAssociation as fault:
+            node.log.console(shown(f"***{verb}: could not connect to AE: {source}"))
+            raise Failed(str(fault)) from fault
+        except PeerLost as fault:
+            node.log.console(shown(f"***{verb}: remote DICOM error"))
+            raise Failed(str(fault)) from fault
+        if status != dimse.SUCCESS:
+            node.log.console(shown(f"***{verb}: remote DICOM error"))
+            raise GivenUp(f"{source} answered the C-MOVE with status {status:04X}")
+
+    def _move(self, peer: Requested, keys: bytes) -> int:
+        request = dimse.encode_command(
+            (
+                (dimse.AFFECTED_SOP_CLASS, PATIENT_ROOT_MOVE.encode()),
+                (dimse.COMMAND_FIELD, dimse.ushort(dimse.C_MOVE)),
+                (dimse.MESSAGE_ID, dimse.ushort(MESSAGE_ID)),
+                (dimse.PRIORITY, dimse.ushort(0)),
+                (dimse.MOVE_DESTINATION, dimse.padded(self._node.config.settings.ae_title)),
+                (dimse.DATA_SET_TYPE, dimse.ushort(dimse.WITH_DATA_SET)),
+            )
+        )
+        (accepted,) = peer.contexts
+        peer.send_parts([dimse.encode_message(accepted, request, keys, peer.max_length)])
+        status = dimse.PENDING
+        while status & 0xFF00 == dimse.PENDING:
+            status = peer.response(MESSAGE_ID).number(dimse.STATUS)
+        return status
