@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from conquestctl.doctor.facts import EngineFacts, Facts, Folder, InstanceFacts, Place
 from conquestctl.doctor.findings import Finding, fault, ok, problem, warning
 from conquestctl.doctor.machine import check_engine, check_images, check_network, check_packages, check_python
+from conquestctl.doctor.ways import check_ways
 from conquestctl.engine.base import State
 from conquestctl.errors import ExitStatus, StorageError
 from conquestctl.fleet.clashes import Clash, clashes
@@ -195,6 +196,7 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     check_instances,
     check_files,
     check_ports,
+    check_ways,
     check_rights,
     check_file_systems,
     check_space,

@@ -17,18 +17,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from conquestctl.doctor.facts import Docker, EngineFacts, Facts, FleetFacts, Folder, Image, InstanceFacts, Place
+from conquestctl.doctor.facts import (
+    Docker,
+    EngineFacts,
+    Facts,
+    FleetFacts,
+    Folder,
+    Image,
+    InstanceFacts,
+    MapFacts,
+    Place,
+)
+from conquestctl.doctor.neighbours import distant_hosts, loopback_only, map_facts, neighbourhood, unknown_hosts
 from conquestctl.engine.base import Observed
 from conquestctl.engine.endpoint import Endpoint, find_endpoint, probe
 from conquestctl.engine.pidfile import process_identity
 from conquestctl.engine.process import ProcessEngine, require_free
 from conquestctl.errors import ConquestError, EngineError, InvalidError, StorageError
 from conquestctl.fleet import subnet
+from conquestctl.fleet.addresses import Reader
 from conquestctl.fleet.instance import Instance
 from conquestctl.fleet.known import known_roots, state_folder
+from conquestctl.fleet.maps import read_nodes
 from conquestctl.fleet.mountinfo import Mount, mount_of, read_mounts
+from conquestctl.fleet.nodes import FleetNode, Neighbourhood
 from conquestctl.fleet.scan import Fleet, port_claims
 from conquestctl.fleet.settings import DEFAULT_IMAGE
+from dgate.config.faults import Fault
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -162,16 +177,40 @@ def _fleet(
     observed, unobserved = _observe(engine, instances)
     mounts = read_mounts()
     home = next(path for path in (fleet.root, *fleet.root.parents) if path.exists())
+    nodes, node_faults, node_fault = _nodes(fleet.root)
+    around = _neighbourhood(fleet, nodes, facts, engine, environ)
     return FleetFacts(
         root=fleet.root,
         writable=home.is_dir() and os.access(home, os.W_OK | os.X_OK),
         place=_place(home, mounts),
-        fault=fault,
-        instances=[_instance(one, observed, facts, mounts) for one in instances],
+        fault=fault or node_fault,
+        instances=[_instance(one, observed, facts, mounts, around) for one in instances],
         broken=fleet.broken(),
         unobserved=unobserved,
         elsewhere=_elsewhere(fleet.root, environ),
+        nodes=nodes,
+        node_faults=node_faults,
+        unknown_hosts=unknown_hosts(nodes),
+        distant_hosts=distant_hosts(nodes),
+        loopback_only=loopback_only(node.port for node in nodes),
     )
+
+
+def _nodes(root: Path) -> tuple[list[FleetNode], list[Fault], ConquestError | None]:
+    try:
+        return *read_nodes(root), None
+    except ConquestError as error:
+        return [], [], error
+
+
+def _neighbourhood(
+    fleet: Fleet, nodes: Sequence[FleetNode], facts: EngineFacts, engine: Engine | None, environ: Mapping[str, str]
+) -> Neighbourhood:
+    """Ask both engines what runs: a process is one whatever the fleet runs on otherwise."""
+    processes = ProcessEngine(environ)
+    engines = [processes, engine] if engine and facts.uses_docker else [processes]
+    default = Reader.CONTAINER if facts.uses_docker else Reader.PROCESS
+    return neighbourhood(fleet.instances(), nodes, engines, default)
 
 
 def _observe(engine: Engine | None, instances: Sequence[Instance]) -> tuple[dict[str, Observed], ConquestError | None]:
@@ -192,8 +231,13 @@ def _elsewhere(root: Path, environ: Mapping[str, str]) -> dict[int, str]:
 
 
 def _instance(
-    instance: Instance, observed: Mapping[str, Observed], facts: EngineFacts, mounts: Sequence[Mount]
+    instance: Instance,
+    observed: Mapping[str, Observed],
+    facts: EngineFacts,
+    mounts: Sequence[Mount],
+    around: Neighbourhood,
 ) -> InstanceFacts:
+    known = map_facts(instance, around)
     return InstanceFacts(
         instance,
         observed.get(instance.name, Observed(instance.name)).state,
@@ -201,6 +245,8 @@ def _instance(
         _file_faults(instance, with_compose=facts.uses_docker),
         [found for name in WRITTEN if (found := _folder(instance.mount / name)) is not None],
         _place(instance.mount / "data", mounts),
+        known if isinstance(known, MapFacts) else None,
+        known if isinstance(known, ConquestError) else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -10,9 +10,13 @@ from pathlib import Path
 from conquestctl.engine.base import PublishedPort, State
 from conquestctl.engine.endpoint import Endpoint
 from conquestctl.errors import ConquestError
+from conquestctl.fleet.addresses import Reader
 from conquestctl.fleet.instance import Instance
 from conquestctl.fleet.mountinfo import Mount
+from conquestctl.fleet.nodes import FleetNode
 from conquestctl.fleet.scan import Broken
+from dgate.config.amap import Node
+from dgate.config.faults import Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,18 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class MapFacts:
+    """An instance's `acrnema.map` and what belongs into it."""
+
+    reader: Reader
+    data: bytes
+    entries: Sequence[Node]
+    """What its block should hold, itself included."""
+    read_by_containers: bool = False
+    """Whether some instance of the fleet is a container."""
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceFacts:
     """One instance and what is around it."""
 
@@ -100,6 +116,9 @@ class InstanceFacts:
     """Those the server writes to, as far as they are there."""
     place: Place | None = None
     """Where its images and its database are."""
+    map: MapFacts | None = None
+    map_fault: ConquestError | None = None
+    """Why its map cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +138,16 @@ class FleetFacts:
     """Why it is not known what runs."""
     elsewhere: Mapping[int, str] = field(default_factory=dict)
     """Ports that instances of this user's other fleets have, with their owner in words."""
+    nodes: Sequence[FleetNode] = ()
+    """Nodes outside the fleet that its instances know."""
+    node_faults: Sequence[Fault] = ()
+    """What is wrong with the lines of the fleet's own map."""
+    unknown_hosts: Mapping[str, str] = field(default_factory=dict)
+    """Hosts of these nodes that have no address here, and why."""
+    distant_hosts: Collection[str] = ()
+    """Those that are other machines."""
+    loopback_only: Collection[int] = ()
+    """Ports of these nodes on which this machine listens, but only on its loopback."""
 
 
 @dataclass(frozen=True, slots=True)

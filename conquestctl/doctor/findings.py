@@ -24,8 +24,8 @@ class Finding:
     """The answer to one question."""
 
     check: str
-    """`python`, `packages`, `engine`, `image`, `network`, `instances`, `files`, `ports`, `rights`, `file system` or
-    `space`."""
+    """`python`, `packages`, `engine`, `image`, `network`, `instances`, `files`, `ports`, `nodes`, `rights`,
+    `file system` or `space`."""
     verdict: Verdict
     what: str
     hint: str = ""

@@ -52,7 +52,7 @@ class AcrNemaMap:
     @classmethod
     def parse(cls, data: bytes) -> AcrNemaMap:
         """Read a whole file. Never raises."""
-        return cls(tuple(line.node for line in _lines(data)))
+        return cls(tuple(line.node for line in entry_lines(data)))
 
     def find(self, ae: str) -> Node | None:
         """The node for an AE title: `ae` is kept in the spelling asked for, `*` in host and port is filled in.
@@ -69,11 +69,12 @@ class AcrNemaMap:
 
     def faults(self, file: str) -> tuple[Fault, ...]:
         """Entries that can be no destination. They stay in the table, as in Conquest."""
-        found = ((node, _entry_fault(node)) for node in self.nodes)
+        found = ((node, entry_fault(node)) for node in self.nodes)
         return tuple(Fault(file, node.line, node.ae, fault, fatal=False) for node, fault in found if fault)
 
 
-def _entry_fault(node: Node) -> str:
+def entry_fault(node: Node) -> str:
+    """Why nothing can be sent to an entry, as a sentence; empty when it can."""
     if not node.port:
         return "expected AE title, host and port; the entry can not be sent to"
     if node.port_number is None and not node.port.endswith("*"):
@@ -92,25 +93,39 @@ def ensure_own_entry(data: bytes, ae: str, host: str, port: int) -> bytes:
         raise ValueError(f"AE title {ae!r} {fault}")
     newline = b"\r\n" if b"\r\n" in data else b"\n"
     own = f"{ae:<16} {host:<20} {port:<6} {DEFAULT_COMPRESSION}".encode() + newline
-    for line in _lines(data):
+    for line in entry_lines(data):
         if _matches(line.node, ae):
             if line.node.is_pattern:
                 return _insert(data, line.fields[0][0], own)
             return _replace(data, line.fields, host.encode(), str(port).encode())
+    at = end_of_entries(data)
+    return _insert(data, at, own if at < len(data) or _ends_in_newline(data) else newline + own)
+
+
+def end_of_entries(data: bytes) -> int:
+    """Where an entry can be added: the end of the file, or its beginning when a comment left open hides the end.
+
+    A byte order mark stays in front.
+    """
     if _ends_in_open_comment(data):
-        return _insert(data, len(_BOM) if data.startswith(_BOM) else 0, own)
-    return _insert(data, len(data), own if _ends_in_newline(data) else newline + own)
+        return len(_BOM) if data.startswith(_BOM) else 0
+    return len(data)
+
+
+def comments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Where each comment stands, as (start, end); one to the end of a line leaves the line end out."""
+    return (match.span() for match in _COMMENT.finditer(data))
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
-    """An entry and where in the file its fields stand, as (start, end)."""
+class Line:
+    """An entry and where in the file its fields stand, as (start, end): also those behind the compression."""
 
     node: Node
     fields: tuple[tuple[int, int], ...]
 
 
-def _lines(data: bytes) -> Iterator[_Line]:
+def entry_lines(data: bytes) -> Iterator[Line]:
     """All entries. Comments are blanked out first, so that offsets and line numbers stay those of the file."""
     blanked = _COMMENT.sub(lambda match: _NOT_NEWLINE.sub(b" ", match[0]), data)
     if blanked.startswith(_BOM):
@@ -122,7 +137,7 @@ def _lines(data: bytes) -> Iterator[_Line]:
             words = [as_text(blanked[begin:end]) for begin, end in fields[:4]]
             words += [""] * (3 - len(words))
             compression = words[3] if len(words) > 3 else DEFAULT_COMPRESSION
-            yield _Line(Node(words[0], words[1], words[2], compression, number), fields)
+            yield Line(Node(words[0], words[1], words[2], compression, number), fields)
         start += len(raw) + 1
 
 

@@ -26,7 +26,7 @@ def echo(host: str, port: int, *, calling: str, called: str, timeout: float = 5.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.sendall(pdu.encode_request(verification_request(calling, called)))
             check_accept(*receive(sock, until))
-            sock.sendall(dimse.encode_message(1, _echo_command(), None, 0))
+            sock.sendall(dimse.encode_message(1, echo_command(), None, 0))
             _check_response(*receive(sock, until))
             sock.sendall(pdu.RELEASE_RQ_PDU)
             receive(sock, until)
@@ -45,7 +45,8 @@ def verification_request(calling: str, called: str) -> pdu.AssociateRequest:
     return pdu.AssociateRequest(pdu.ae_field(called), pdu.ae_field(calling), APPLICATION_CONTEXT, (context,), user)
 
 
-def _echo_command() -> bytes:
+def echo_command() -> bytes:
+    """The command set of a C-ECHO-RQ (PS3.7 9.3.5.1)."""
     return dimse.encode_command(
         (
             (dimse.AFFECTED_SOP_CLASS, VERIFICATION.encode()),
