@@ -248,6 +248,7 @@ def _carry_out(engine: Engine, instance: Instance, action: Action) -> None:
     except ConquestError:
         if made:  # nothing half-made stays; the first failure is the one to tell
             with suppress(ConquestError):
+                engine.stop(instance)  # a database that the server was to follow may run already
                 engine.remove(instance)
         raise
 

@@ -93,6 +93,8 @@ def _up_created(desired: Desired, seen: Observed) -> tuple[Action, str]:
 
 
 def _up_running(desired: Desired, seen: Observed) -> tuple[Action, str]:
+    if seen.spec_hash == desired.spec_hash and seen.missing:
+        return Action.START, f"runs without its {', '.join(seen.missing)}"
     if seen.spec_hash == desired.spec_hash:
         return Action.NONE, "already up"
     if not seen.spec_hash:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from conquestctl.engine.base import Observed, PublishedPort, State
+from conquestctl.engine.base import Captured, Observed, PublishedPort, State
 from conquestctl.errors import EngineError
 from conquestctl.fleet.instance import Instance
 from tests.echo_server import EchoServer
@@ -62,6 +62,8 @@ class FakeEngine:
         self.fail: dict[tuple[str, str], Exception] = {}
         self.behaviour: dict[str, str] = {}
         self.hashes: dict[str, str] = {}
+        self.captured: dict[str, Captured] = {}
+        """What a command inside an instance leaves behind."""
         self.before_start = threading.Event()
         self.before_start.set()
         self._in_flight = 0
@@ -118,6 +120,10 @@ class FakeEngine:
     def execute(self, instance: Instance, command: Sequence[str]) -> int:
         self._called("execute", f"{instance.name} {' '.join(command)}")
         return 7
+
+    def capture(self, instance: Instance, command: Sequence[str]) -> Captured:
+        self._called("capture", f"{instance.name} {' '.join(command)}")
+        return self.captured.get(instance.name, Captured(0, b"", b""))
 
     def published_ports(self) -> list[PublishedPort]:
         return []

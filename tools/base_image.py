@@ -1,10 +1,16 @@
-"""The base image of the container tests: a minimal Debian with python3, made by debootstrap, so nothing is pulled."""
+"""The base image of the container tests: a minimal Debian with python3, made by debootstrap, so nothing is pulled.
+
+What the image needs beyond that is in it too, so that its build needs no network.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 import secrets
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -13,12 +19,13 @@ from tools import debian
 IMAGE = "conquestctl-test/base:trixie"
 _PACKAGES = "python3,ca-certificates"
 """With these the build of our image needs no network."""
+REQUIREMENTS = Path(__file__).parents[1] / "image" / "requirements.txt"
 _BALLAST = ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale", "var/log")
 
 
 def ensure_archive(cache: Path) -> Path:
     """The base image as a tar in the cache; made when it is not there. Raises `UnavailableError`."""
-    archive = cache / "base-trixie.tar"
+    archive = cache / f"base-trixie-{hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]}.tar"
     if not archive.exists():
         print("making the base image with debootstrap", flush=True)
         with tempfile.TemporaryDirectory(dir=cache, prefix="base-") as folder:
@@ -45,6 +52,7 @@ def _make(folder: Path, archive: Path, log: Path) -> None:
     program = ["unshare", "--mount", debian.find("debootstrap") or "debootstrap"]
     options = ["--variant=minbase", f"--include={_PACKAGES}"]
     debian.run_logged([*program, *options, suite, str(root), mirror], log)
+    _install_requirements(root, log)
     for name in _BALLAST:
         shutil.rmtree(root / name, ignore_errors=True)
         (root / name).mkdir(parents=True)
@@ -54,3 +62,17 @@ def _make(folder: Path, archive: Path, log: Path) -> None:
         os.replace(unfinished, archive)  # noqa: PTH105 -- says what it is: complete or not there
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _install_requirements(root: Path, log: Path) -> None:
+    """Put the packages where the image's own Python looks for them; without them it has no Lua and one database."""
+    python = next(path.name for path in sorted((root / "usr/lib").glob("python3.*")))
+    target = root / "usr/local/lib" / python / "dist-packages"
+    machine = platform.machine()
+    platforms = [f"--platform=manylinux{tag}_{machine}" for tag in ("2014", "_2_17", "_2_28")]
+    version = ["--python-version", python.removeprefix("python"), "--implementation", "cp", *platforms]
+    options = ["--quiet", "--only-binary", ":all:", "--no-compile", "--target", str(target), "-r", str(REQUIREMENTS)]
+    try:
+        debian.run_logged([sys.executable, "-m", "pip", "install", *version, *options], log)
+    except debian.UnavailableError as error:
+        print(f"the base image has no Lua and one database only: {error}", flush=True)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from conquestctl.engine.endpoint import find_endpoint, probe
 from conquestctl.errors import EngineError
-from tools import base_image, debian
+from tools import base_image, database_images, debian
 from tools.debian import UnavailableError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -33,8 +33,10 @@ PROGRAMS = {
     "ip": "iproute2",
     "dcmdump": "dcmtk",
     "Orthanc": "orthanc",
+    "mariadbd": "mariadb-server",
+    "pg_lsclusters": "postgresql",
 }
-"""What the tests against an engine and against other people's DICOM programs use, and the packages that have it."""
+"""What the tests against an engine, other people's DICOM programs and databases use, and the packages that have it."""
 NAMESPACES = (
     *("setpriv", "--pdeathsig", "KILL"),  # whatever ends us ends it
     *("unshare", "--mount", "--net", "--pid", "--ipc", "--fork", "--kill-child", "--mount-proc"),
@@ -80,6 +82,7 @@ def prepare() -> None:
         raise UnavailableError("this machine does not allow namespaces of one's own")
     debian.require(PROGRAMS, CACHE / "packages.log")
     base_image.ensure_archive(CACHE)
+    database_images.ensure_archive(CACHE)
 
 
 def run(command: Sequence[str], environ: Mapping[str, str], ending: signal.Signals = signal.SIGTERM) -> int:

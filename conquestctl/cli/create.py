@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from conquestctl.cli.arguments import AsJson
+from conquestctl.cli.databases import DatabaseImage, Kind, PasswordFile, Url, chosen_database
+from conquestctl.cli.maps import follow_maps
 from conquestctl.cli.session import Session, current
 
 if TYPE_CHECKING:
@@ -36,6 +38,10 @@ def create(
     bind: Bind = None,
     image: ImageName = None,
     settings: Settings = None,
+    database: Kind = None,
+    database_image: DatabaseImage = None,
+    database_url: Url = None,
+    database_password_file: PasswordFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Make instances: folders with settings, compose file and an empty archive. Nothing is started.
@@ -45,6 +51,7 @@ def create(
       conquestctl create ct1 mr1
       conquestctl create ct --count 20 --port 6000
       conquestctl create pacs --ae-title ARCHIVE --bind 0.0.0.0
+      conquestctl create big --database postgres
     """
     from conquestctl.fleet.create import Surroundings
     from conquestctl.fleet.create import create as make
@@ -52,13 +59,16 @@ def create(
     from conquestctl.fleet.settings import parse_assignments
 
     session = current(ctx).with_json(as_json)
+    where = chosen_database(session, database, database_image, database_url, database_password_file)
     values = {"AETITLE": ae_title, "PORT": port, "BIND": bind, "IMAGE": image}
-    requests = requests_for(names, count=count, values=values, extra=parse_assignments(settings or []))
+    requests = requests_for(names, count=count, values=values, extra=parse_assignments(settings or []), database=where)
     docker = docker_if_used(session)
     published = docker.published_ports() if docker else []
     around = Surroundings(session.environ, published, say=session.output.note)
     made = make(session.fleet(), requests, around)
+    follow_maps(session)
     _make_network(session, docker, made)
+    _mention_image(session, docker, made)
     _report(session, made)
 
 
@@ -80,6 +90,23 @@ def _make_network(session: Session, docker: Engine | None, made: list[Instance])
             docker.ensure_networks(made)
     except ConquestError as error:
         session.output.warn(f"the fleet's network could not be made yet: {error.message}")
+
+
+def _mention_image(session: Session, docker: Engine | None, made: list[Instance]) -> None:
+    """`up` fetches nothing, so say in good time what has to be fetched for the databases."""
+    from conquestctl.errors import ConquestError
+
+    wanted = {one.settings["DATABASE_IMAGE"] for one in made if one.has_server}
+    if docker is None or not wanted:
+        return
+    from conquestctl.engine.docker import DockerEngine
+
+    try:
+        missing = docker.missing_images(wanted) if isinstance(docker, DockerEngine) else []
+    except ConquestError:
+        return  # `up` will say it
+    for image in missing:
+        session.output.warn(f"the image {image} is not on this engine yet; before `up`: docker pull {image}")
 
 
 def _report(session: Session, made: list[Instance]) -> None:

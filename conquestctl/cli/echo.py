@@ -42,6 +42,9 @@ def echo(
     every: All = False,
     calling: Annotated[str, typer.Option(metavar="AET", help="Our own AE title.")] = "CONQUESTCTL",
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="Time each node has.")] = 5.0,
+    mesh: Annotated[
+        bool, typer.Option("--mesh", help="From inside each instance to every node it should reach.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Send a C-ECHO to DICOM nodes, in parallel, and say which layer failed.
@@ -53,6 +56,7 @@ def echo(
     Example:
       conquestctl echo
       conquestctl echo ct1 'mr*' PACS@192.168.1.20:104
+      conquestctl echo --mesh
     """
     session = current(ctx).with_json(as_json)
     from conquestctl.cli.outcomes import checked_timeout
@@ -60,6 +64,10 @@ def echo(
     from conquestctl.dicom.echo import echo_all
     from conquestctl.fleet.names import check_ae_title
 
+    if mesh:
+        from conquestctl.cli.mesh import show_mesh
+
+        raise typer.Exit(show_mesh(session, names or [], every, checked_timeout(timeout)))
     nodes, broken = choose(session, names or [], every)
     results = echo_all(nodes, timeout=checked_timeout(timeout), calling=check_ae_title(calling))
     results += [unreadable(folder) for folder in broken]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from conquestctl.cli.maps import follow_maps
 from conquestctl.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
@@ -23,9 +24,16 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done
 
 
 def carry_out(
-    session: Session, names: Sequence[str] | None, every: bool, work: Callable[[list[Instance], Update], list[Outcome]]
+    session: Session,
+    names: Sequence[str] | None,
+    every: bool,
+    work: Callable[[list[Instance], Update], list[Outcome]],
+    *,
+    rising: bool = False,
 ) -> ExitStatus:
     """Do the work on the chosen instances with live progress and report what became of each; the exit status.
+
+    `rising` ones are to run afterwards, so their maps are brought up to date for the engine they run on.
 
     A folder under a glob or `--all` that cannot be read is a failure beside the others. Raises `NotFoundError`,
     `UsageError` for a choice of nothing, and what the work raises.
@@ -36,6 +44,8 @@ def carry_out(
     fleet = session.fleet()
     chosen = fleet.select(names or [], all_=every)
     session.engine()  # says which engine it is before the progress begins
+    if rising:
+        follow_maps(session, rising=chosen)
     with session.output.progress([instance.name for instance in chosen]) as update:
         outcomes = work(chosen, update)
     broken = fleet.broken_among(names or [], all_=every)

@@ -45,5 +45,6 @@ def restart(
         names,
         every,
         lambda chosen, report: lifecycle.restart(chosen, session.engine(), timeout=limit, report=report),
+        rising=True,
     )
     raise typer.Exit(status)

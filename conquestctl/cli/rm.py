@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from conquestctl.cli.arguments import All, AsJson, Names
+from conquestctl.cli.maps import follow_maps
 from conquestctl.cli.session import Session, current
 from conquestctl.errors import UsageError
 
@@ -56,6 +57,7 @@ def rm(
         kept = remove(fleet, instance.name, purge=purge, now=datetime.now().astimezone(), say=session.output.note)
         done.append({"name": instance.name, "kept": kept})
         session.output.success(f"{instance.name}: " + (f"kept in {kept}" if kept else "deleted"))
+    follow_maps(session)
     for one in fleet.broken_among(names or [], all_=all_):
         session.output.warn(f"{one.name} is broken and stays: {one.error.message}")
     session.output.document({"removed": done})

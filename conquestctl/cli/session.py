@@ -62,8 +62,15 @@ class Session:
 
     def optional_docker(self) -> Engine | None:
         """Return the Docker engine if one answers, whatever engine is chosen: for questions that can do without."""
+        return self._docker
+
+    @cached_property
+    def _docker(self) -> Engine | None:
         from conquestctl.engine.select import select_engine
 
+        chosen = self.__dict__.get("_engine")
+        if chosen is not None and chosen.name == "docker":
+            return self._engine
         try:
             return select_engine("docker", self.environ)[0]
         except ConquestError:

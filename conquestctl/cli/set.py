@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from conquestctl.cli.arguments import AsJson, Name
+from conquestctl.cli.maps import follow_maps
 from conquestctl.cli.session import Session, current
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ def set_values(
     values = parse_assignments(assignments)
     docker = docker_if_used(session) if any(key.upper() == "PORT" for key in values) else None
     around = Surroundings(session.environ, docker.published_ports() if docker else [], say=session.output.note)
-    _report(session, edit.set_values(session.fleet(), name, values, around, force=force))
+    change = edit.set_values(session.fleet(), name, values, around, force=force)
+    follow_maps(session)
+    _report(session, change)
 
 
 def _report(session: Session, change: Change) -> None:

@@ -45,5 +45,6 @@ def up(
         names,
         every,
         lambda chosen, report: lifecycle.up(chosen, session.engine(), timeout=limit, report=report),
+        rising=True,
     )
     raise typer.Exit(status)

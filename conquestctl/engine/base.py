@@ -39,6 +39,8 @@ class Observed:
     address: str = ""
     """`host:port` really published or listened on, empty when not running."""
     image: str = ""
+    missing: tuple[str, ...] = ()
+    """Other services of the stack that do not run, its database server for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,15 @@ class PublishedPort:
     port: int
     owner: str
     """In words, for messages: `container conquest-1a2b-ct1`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What a command that ran inside left behind."""
+
+    status: int
+    out: bytes
+    err: bytes
 
 
 class Engine(Protocol):
@@ -90,6 +101,9 @@ class Engine(Protocol):
 
     def execute(self, instance: Instance, command: Sequence[str]) -> int:
         """Run a command inside, attached to our standard streams; returns its exit status."""
+
+    def capture(self, instance: Instance, command: Sequence[str]) -> Captured:
+        """Run a command inside, without input, and return what it wrote. Raises `EngineError` when it does not run."""
 
     def published_ports(self) -> list[PublishedPort]:
         """Every host port that anything on this engine publishes, running or created."""

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from conquestctl.engine.composefield import Field, parse
+from conquestctl.engine.composetop import RUNS_IT, Network, Secret, network, only, secret_file, secrets_of, unsupported
 from conquestctl.errors import InvalidError, StorageError
 from conquestctl.fleet.instance import Instance
 
 _PORT = re.compile(
     r"(?:\[?(?P<ip>[0-9A-Fa-f.:]+)\]?:)?(?P<host>\d{1,5}):(?P<container>\d{1,5})(?:/(?P<protocol>tcp|udp))?"
 )
-_RUNS_IT = "`docker compose up` in that folder still runs it; conquestctl carries out the keys in docs/compose.md only."
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +94,9 @@ class Service:
     """Key of the network -> further aliases in it."""
     healthcheck: Healthcheck | None = None
     depends_on: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """A network of the file; always an external one, because the fleet shares it."""
-
-    key: str
-    name: str
+    healthy_first: tuple[str, ...] = ()
+    """Those of `depends_on` that must be healthy, and not just started, before this one."""
+    secrets: tuple[Secret, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +105,12 @@ class ComposeStack:
 
     services: Mapping[str, Service]
     networks: Mapping[str, Network]
+    secrets: Mapping[str, Path] = field(default_factory=dict)
+    """Name -> file on the host."""
+
+    def own_networks(self) -> tuple[Network, ...]:
+        """The networks that come and go with the stack."""
+        return tuple(network for network in self.networks.values() if network.own)
 
     def ordered(self) -> tuple[Service, ...]:
         """The services, each after those that it depends on."""
@@ -153,34 +154,21 @@ def parse_stack(text: str, file: Path, values: Mapping[str, str]) -> ComposeStac
     root = parse(file, text, values)
     top = {key: entry for key, entry in root.items().items() if not key.startswith("x-")}
     for key, entry in top.items():
-        if key not in {"version", "services", "networks"}:
-            raise _unsupported(key, entry)
+        if key not in {"version", "services", "networks", "secrets"}:
+            raise unsupported(key, entry)
     if "services" not in top or not top["services"].items():
         raise root.error("there is no service in it")
-    networks = {key: _network(key, entry) for key, entry in _items(top, "networks").items()}
+    networks = {key: network(key, entry, values) for key, entry in _items(top, "networks").items()}
+    secrets = {key: Path(_normal(secret_file(entry))) for key, entry in _items(top, "secrets").items()}
     services = {name: _service(name, entry) for name, entry in top["services"].items().items()}
     for name, entry in top["services"].items().items():
-        _check_references(services[name], entry, services, networks)
+        _check_references(services[name], entry, ComposeStack(services, networks, secrets))
     _refuse_circle(services, top["services"])
-    return ComposeStack(services, networks)
+    return ComposeStack(services, networks, secrets)
 
 
 def _items(fields: Mapping[str, Field], key: str) -> dict[str, Field]:
     return fields[key].items() if key in fields else {}
-
-
-def _unsupported(key: str, entry: Field) -> InvalidError:
-    return entry.error(f"conquestctl does not carry out the key `{key}`", hint=_RUNS_IT)
-
-
-def _network(key: str, entry: Field) -> Network:
-    parts = entry.items()
-    for name, part in parts.items():
-        if name not in {"external", "name"}:
-            raise _unsupported(name, part)
-    if "external" not in parts or not parts["external"].boolean():
-        raise entry.error("only networks with `external: true` are carried out", hint=_RUNS_IT)
-    return Network(key, parts["name"].text() if "name" in parts else key)
 
 
 def _service(name: str, entry: Field) -> Service:
@@ -188,20 +176,17 @@ def _service(name: str, entry: Field) -> Service:
     for key, part in entry.items().items():
         if key in _SIMPLE:
             values[key] = _SIMPLE[key](part)
-        elif key == "logging":
-            values |= _logging(part)
+        elif key in _SEVERAL:
+            values |= _SEVERAL[key](part)
         elif not key.startswith("x-"):
-            raise _unsupported(key, part)
+            raise unsupported(key, part)
     if not values.get("image"):
         raise entry.error("a service needs an `image`")
     return Service(name=name, **values)  # type: ignore[arg-type]
 
 
 def _logging(entry: Field) -> dict[str, object]:
-    parts = entry.items()
-    for key, part in parts.items():
-        if key not in {"driver", "options"}:
-            raise _unsupported(key, part)
+    parts = only(entry, {"driver", "options"})
     driver = parts["driver"].text() if "driver" in parts else "json-file"
     return {"log_driver": driver, "log_options": parts["options"].pairs() if "options" in parts else {}}
 
@@ -238,9 +223,9 @@ def _bind(element: Field) -> Bind:
     source, _, rest = text.partition(":")
     target, _, mode = rest.partition(":")
     if not source.startswith((".", "/", "~")) or not target.startswith("/"):
-        raise element.error(f"must look like ./folder:/inside or /folder:/inside:ro, not {text!r}", hint=_RUNS_IT)
+        raise element.error(f"must look like ./folder:/inside or /folder:/inside:ro, not {text!r}", hint=RUNS_IT)
     if mode not in {"", "rw", "ro"}:
-        raise element.error(f"the mode {mode!r} is not carried out, only ro and rw", hint=_RUNS_IT)
+        raise element.error(f"the mode {mode!r} is not carried out, only ro and rw", hint=RUNS_IT)
     base = element.source.file.parent
     return Bind(Path(_normal(base / Path(source).expanduser())), target, mode == "ro")
 
@@ -263,7 +248,7 @@ def _networks(entry: Field) -> dict[str, tuple[str, ...]]:
     for key, options in entry.items().items():
         for name, part in options.items().items():
             if name != "aliases":
-                raise _unsupported(name, part)
+                raise unsupported(name, part)
         found[key] = tuple(alias for part in options.items().values() for alias in part.texts())
     return found
 
@@ -278,7 +263,7 @@ def _healthcheck(entry: Field) -> Healthcheck:
         return Healthcheck(test=("NONE",))
     for key, part in parts.items():
         if key not in readers:
-            raise _unsupported(key, part)
+            raise unsupported(key, part)
     return Healthcheck(**{key: readers[key](part) for key, part in parts.items()})  # type: ignore[arg-type]
 
 
@@ -291,14 +276,21 @@ def _health_test(entry: Field) -> tuple[str, ...]:
     return words
 
 
-def _depends_on(entry: Field) -> tuple[str, ...]:
+def _depends_on(entry: Field) -> dict[str, object]:
+    """Names of services, or a mapping that says for each whether it must be healthy."""
     if entry.is_list():
-        return entry.texts()
-    for options in entry.items().values():
-        for key, part in options.items().items():
-            if key != "condition" or part.text() != "service_started":
-                raise part.error("only `condition: service_started` is carried out", hint=_RUNS_IT)
-    return tuple(entry.items())
+        return {"depends_on": entry.texts()}
+    healthy = tuple(name for name, options in entry.items().items() if _must_be_healthy(options))
+    return {"depends_on": tuple(entry.items()), "healthy_first": healthy}
+
+
+def _must_be_healthy(options: Field) -> bool:
+    parts = only(options, {"condition"})
+    condition = parts["condition"].text() if "condition" in parts else "service_started"
+    if condition not in {"service_started", "service_healthy"}:
+        why = "only `condition: service_started` and `condition: service_healthy` are carried out"
+        raise parts["condition"].error(why, hint=RUNS_IT)
+    return condition == "service_healthy"
 
 
 def _restart(entry: Field) -> str:
@@ -325,24 +317,27 @@ _SIMPLE: dict[str, Callable[[Field], object]] = {
     "volumes": _volumes,
     "networks": _networks,
     "healthcheck": _healthcheck,
-    "depends_on": _depends_on,
+    "secrets": secrets_of,
 }  # fmt: skip
-SUPPORTED_KEYS = tuple(sorted([*_SIMPLE, "logging"]))
+_SEVERAL: dict[str, Callable[[Field], dict[str, object]]] = {"logging": _logging, "depends_on": _depends_on}
+"""Keys that say more than one thing."""
+SUPPORTED_KEYS = tuple(sorted([*_SIMPLE, *_SEVERAL]))
 """What a service may contain; the documentation lists exactly these."""
 
 
-def _check_references(
-    service: Service, entry: Field, services: Mapping[str, Service], networks: Mapping[str, Network]
-) -> None:
+def _check_references(service: Service, entry: Field, stack: ComposeStack) -> None:
     parts = entry.items()
     for key in service.networks:
-        if key not in networks:
+        if key not in stack.networks:
             raise parts["networks"].error(f"there is no network `{key}` in this file")
     for name in service.depends_on:
-        if name not in services:
+        if name not in stack.services:
             raise parts["depends_on"].error(f"there is no service `{name}` in this file")
+    for secret in service.secrets:
+        if secret.source not in stack.secrets:
+            raise parts["secrets"].error(f"there is no secret `{secret.source}` in this file")
     if not service.networks:
-        hint = "Name the fleet's network under `networks:`, as in the files that conquestctl creates. " + _RUNS_IT
+        hint = "Name the fleet's network under `networks:`, as in the files that conquestctl creates. " + RUNS_IT
         raise entry.error("the service is in no network", hint=hint)
 
 

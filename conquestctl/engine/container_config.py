@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from conquestctl.engine import labels
 from conquestctl.engine.compose import Bind, ComposeStack, Healthcheck, Port, Service
+from conquestctl.engine.composetop import Network
 from conquestctl.fleet.instance import Instance
 
 Json = dict[str, object]
@@ -27,6 +28,10 @@ class ContainerSpec:
     config: Json
     further_networks: Mapping[str, tuple[str, ...]]
     """Name of the network -> aliases. The engine takes one network at creation; the others are joined before start."""
+    own_networks: tuple[Network, ...] = ()
+    """Those of its networks that come and go with the stack."""
+    healthy_first: tuple[str, ...] = ()
+    """Services of the stack that must be healthy before it is started."""
 
 
 def container_specs(instance: Instance, stack: ComposeStack) -> list[ContainerSpec]:
@@ -42,6 +47,8 @@ def spec_hash(specs: list[ContainerSpec], image_ids: Mapping[str, str]) -> str:
     content = [
         FORMAT,
         *([s.name, s.config, dict(s.further_networks), image_ids.get(s.image, "")] for s in specs),
+        # Nothing at all for a stack without: what already runs goes on as it is.
+        *([network.name, network.subnet, network.internal] for s in specs for network in s.own_networks),
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -67,7 +74,7 @@ def _container_spec(instance: Instance, stack: ComposeStack, service: Service) -
         "Tty": service.tty,
         "OpenStdin": service.stdin_open,
         "ExposedPorts": {_inside(port): {} for port in service.ports},
-        "HostConfig": _host_config(service, first),
+        "HostConfig": _host_config(service, first, _secret_binds(stack, service)),
         "NetworkingConfig": {"EndpointsConfig": {first: {"Aliases": list(aliases[first])}}},
     }
     optional: Json = {
@@ -79,7 +86,14 @@ def _container_spec(instance: Instance, stack: ComposeStack, service: Service) -
     }
     config |= {key: value for key, value in optional.items() if value is not None}
     name = service.container_name or f"{instance.project}_{service.name}_1"
-    return ContainerSpec(service.name, name, service.image, config, {other: aliases[other] for other in others})
+    own = tuple(network for key in service.networks if (network := stack.networks[key]).own)
+    further = {other: aliases[other] for other in others}
+    return ContainerSpec(service.name, name, service.image, config, further, own, service.healthy_first)
+
+
+def _secret_binds(stack: ComposeStack, service: Service) -> tuple[Bind, ...]:
+    """A secret is a file of the host, seen read-only; its content goes into no configuration."""
+    return tuple(Bind(stack.secrets[one.source], one.target, read_only=True) for one in service.secrets)
 
 
 def _environment(pairs: Mapping[str, str | None], settings: Mapping[str, str]) -> list[str]:
@@ -103,7 +117,7 @@ def _inside(port: Port) -> str:
     return f"{port.container_port}/{port.protocol}"
 
 
-def _host_config(service: Service, network: str) -> Json:
+def _host_config(service: Service, network: str, secrets: tuple[Bind, ...]) -> Json:
     config: Json = {
         "NetworkMode": network,
         "Init": service.init,
@@ -117,7 +131,7 @@ def _host_config(service: Service, network: str) -> Json:
         "Sysctls": {key: value or "" for key, value in service.sysctls.items()},
         "ExtraHosts": sorted(f"{host}:{address or ''}" for host, address in service.extra_hosts.items()),
         "Tmpfs": {target: options for target, _, options in (entry.partition(":") for entry in service.tmpfs)},
-        "Mounts": [_mount(bind) for bind in service.volumes],
+        "Mounts": [_mount(bind) for bind in (*service.volumes, *secrets)],
         "PortBindings": _port_bindings(service.ports),
         "RestartPolicy": _restart_policy(service.restart),
     }

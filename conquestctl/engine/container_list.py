@@ -56,6 +56,11 @@ def labels_of(summary: Summary) -> Mapping[str, str]:
     return summary.get("Labels") or {}
 
 
+def networks_of(summary: Summary) -> set[str]:
+    """Names of the networks that the container is to be in."""
+    return set((summary.get("NetworkSettings") or {}).get("Networks") or {})
+
+
 def published(summaries: Iterable[Summary]) -> list[PublishedPort]:
     """Every host port of every container. One that does not run is asked by its label, which only ours have."""
     found: dict[PublishedPort, None] = {}
@@ -85,7 +90,17 @@ def _observed(instance: Instance, stack: Sequence[Summary]) -> Observed:
         exit_code=int(exit_code[1]) if exit_code else None,
         address=_address(instance, summary) if state in {State.RUNNING, State.PAUSED} else "",
         image=str(summary.get("Image") or ""),
+        missing=_missing(summary, stack),
     )
+
+
+def _missing(main: Summary, stack: Sequence[Summary]) -> tuple[str, ...]:
+    """Other services of the stack of which no container runs."""
+    states: dict[str, set[State]] = {}
+    for one in stack:
+        states.setdefault(str(labels_of(one).get(labels.SERVICE)), set()).add(_state(one))
+    own = labels_of(main).get(labels.SERVICE)
+    return tuple(sorted(name for name, seen in states.items() if name != own and State.RUNNING not in seen))
 
 
 def _state(summary: Summary) -> State:

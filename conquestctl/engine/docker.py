@@ -6,19 +6,21 @@ The low-level client is used throughout, because the high-level one inspects eve
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import docker
 from docker.errors import APIError, DockerException, NotFound
 from docker.tls import TLSConfig
 
-from conquestctl.engine import container_list, docker_exec, images, labels, networks
-from conquestctl.engine.base import Observed, PublishedPort
+from conquestctl.engine import container_list, docker_exec, images, labels, networks, own_networks
+from conquestctl.engine.base import Captured, Observed, PublishedPort
 from conquestctl.engine.compose import read_stack
 from conquestctl.engine.container_config import ContainerSpec, container_specs, spec_hash, with_spec
 from conquestctl.engine.docker_errors import from_api, image_missing, reason, taken_port, translated
 from conquestctl.engine.endpoint import Endpoint
+from conquestctl.engine.health import wait_healthy
 from conquestctl.engine.holder import port_holder
 from conquestctl.errors import ConflictError, ConquestError, EngineError, NotFoundError
 from conquestctl.fleet.instance import Instance
@@ -82,6 +84,7 @@ class DockerEngine:
         self.may_pull = may_pull
         """Whether `prepare` may fetch images; nothing leaves this machine unless asked."""
         self._environ = environ
+        self._pool = environ.get("CONQUESTCTL_POOL") or DEFAULT_POOL
         self._image_ids: dict[str, str] = {}
         self._made: dict[str, dict[str, str]] = {}
         """Containers made and not yet started, by project and service: `start` need not ask for those."""
@@ -97,11 +100,15 @@ class DockerEngine:
 
     def ensure_networks(self, instances: Sequence[Instance]) -> None:
         """Make the networks that the instances share, unless they are there."""
-        pool = self._environ.get("CONQUESTCTL_POOL") or DEFAULT_POOL
         roots = {instance.network: instance for instance in instances}
         for name, instance in roots.items():
-            wanted = networks.Wanted(name, instance.settings.get("FLEET_SUBNET", ""), pool)
+            wanted = networks.Wanted(name, instance.settings.get("FLEET_SUBNET", ""), self._pool)
             networks.ensure(self.client, wanted, instance.folder.parent)
+
+    def missing_images(self, names: Iterable[str]) -> list[str]:
+        """Those of the images that the engine does not have."""
+        with translated():
+            return [name for name in sorted(names) if not images.exists(self.client, name)]
 
     def remove_networks(self, instances: Sequence[Instance]) -> None:
         """Remove the networks that the instances share. Raises `EngineError` while a container is in one."""
@@ -119,32 +126,41 @@ class DockerEngine:
         return self._hash(instance, container_specs(instance, read_stack(instance)))
 
     def create(self, instance: Instance) -> None:
-        """Make every container of the stack. One that fails takes back those made before it."""
+        """Make every container of the stack and its own networks. One that fails takes back those made before it."""
         specs = container_specs(instance, read_stack(instance))
         digest = self._hash(instance, specs)
         made: dict[str, str] = {}
+        own = [network for spec in specs for network in spec.own_networks]
         try:
+            own_networks.ensure(self.client, instance, own, self._pool)
             for spec in specs:
                 made[spec.service] = self._create(instance, spec, digest)
         except BaseException:
             for container in made.values():
                 with translated(instance.name):
                     self.client.remove_container(container, force=True)
+            if own:
+                own_networks.remove(self.client, instance)
             raise
         self._made[instance.project] = made
 
     def start(self, instance: Instance) -> None:
         """Start the containers of the stack in their order; one that somebody removed from a stack is made again.
 
-        Raises `ConflictError` when a port is taken, `NotFoundError` when there is no container at all.
+        One that needs another to be healthy waits for that. Raises `ConflictError` when a port is taken,
+        `NotFoundError` when there is no container at all, and what the wait for another raises.
         """
         present = self._made.pop(instance.project, None) or self._services(instance)
         if not present:
             raise NotFoundError(f"{instance.name} has no container", hint=_up(instance), instance=instance.name)
         specs = container_specs(instance, read_stack(instance))
         for spec in specs:
-            container = present.get(spec.service) or self._create(instance, spec, self._hash(instance, specs))
-            self._start(instance, container)
+            if spec.service not in present:
+                own_networks.ensure(self.client, instance, spec.own_networks, self._pool)
+                present[spec.service] = self._create(instance, spec, self._hash(instance, specs))
+            for needed in spec.healthy_first:
+                wait_healthy(self.client, present[needed], needed, instance.name)
+            self._start(instance, present[spec.service])
 
     def stop(self, instance: Instance, timeout: float | None = None) -> None:
         """Stop every container of the stack, the server's first. Each knows its `stop_grace_period` itself."""
@@ -155,11 +171,14 @@ class DockerEngine:
                 self.client.stop(summary["Id"], timeout=seconds)
 
     def remove(self, instance: Instance) -> None:
-        """Remove the stopped containers of the stack. Volumes and networks stay."""
+        """Remove the stopped containers of the stack and the networks that are its own. Volumes stay."""
         self._made.pop(instance.project, None)
-        for summary in self._stack(instance):
+        stack = self._stack(instance)
+        for summary in stack:
             with translated(instance.name), _absent_is_fine():
                 self.client.remove_container(summary["Id"])
+        if instance.has_server or any(container_list.networks_of(one) - {instance.network} for one in stack):
+            own_networks.remove(self.client, instance)
 
     def logs(self, instance: Instance, *, tail: int | None = None, follow: bool = False) -> Iterator[bytes]:
         """Output of the server's container. Raises `NotFoundError` when there is none."""
@@ -171,14 +190,14 @@ class DockerEngine:
     def execute(self, instance: Instance, command: Sequence[str]) -> int:
         """Run in the server's container. Raises `EngineError` when it does not run."""
         container = self._existing(instance)
-        try:
-            with translated(instance.name):
-                return docker_exec.run(self.client, container, command)
-        except EngineError as error:
-            if "is not running" not in error.message:
-                raise
-            message = f"{instance.name} is not running"
-            raise EngineError(message, hint=_up(instance), instance=instance.name) from error
+        with _running(instance):
+            return docker_exec.run(self.client, container, command)
+
+    def capture(self, instance: Instance, command: Sequence[str]) -> Captured:
+        """Run in the server's container and keep what it writes. Raises `EngineError` when it does not run."""
+        container = self._existing(instance)
+        with _running(instance):
+            return docker_exec.capture(self.client, container, command)
 
     def published_ports(self) -> list[PublishedPort]:
         """Host ports of all containers on the engine, whoever made them: one listing call."""
@@ -255,6 +274,19 @@ class _absent_is_fine:  # noqa: N801 -- reads as a word in a `with` line
         if isinstance(error, NotFound):
             return True
         return isinstance(error, APIError) and error.status_code == 409 and "already in progress" in reason(error)
+
+
+@contextmanager
+def _running(instance: Instance) -> Iterator[None]:
+    """Say in our words that the container does not run. Raises `EngineError`."""
+    try:
+        with translated(instance.name):
+            yield
+    except EngineError as error:
+        if "is not running" not in error.message:
+            raise
+        message = f"{instance.name} is not running"
+        raise EngineError(message, hint=_up(instance), instance=instance.name) from error
 
 
 def _guarded(chunks: Iterator[bytes], instance: str) -> Iterator[bytes]:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from docker.errors import APIError
 from docker.utils.socket import STDERR, frames_iter
 
+from conquestctl.engine.base import Captured
+
 if TYPE_CHECKING:
     from docker import APIClient
 
@@ -36,6 +38,13 @@ def run(client: APIClient, container: str, command: Sequence[str]) -> int:
             _write_all(STDERR_FD if kind == STDERR else STDOUT_FD, data)
     stream.close()
     return int(client.exec_inspect(made["Id"])["ExitCode"] or 0)
+
+
+def capture(client: APIClient, container: str, command: Sequence[str]) -> Captured:
+    """Run it without input and return its exit status and what it wrote."""
+    made = client.exec_create(container, list(command))
+    out, err = client.exec_start(made["Id"], demux=True)
+    return Captured(int(client.exec_inspect(made["Id"])["ExitCode"] or 0), out or b"", err or b"")
 
 
 def _send_input(raw: socket.socket) -> None:

@@ -59,6 +59,17 @@ def network_labels(network: str) -> dict[str, str]:
     return {PROJECT: network, NETWORK: NETWORK_KEY, FLEET: network}
 
 
+def own_network_labels(instance: Instance, key: str) -> dict[str, str]:
+    """Labels of a network that belongs to one stack; Compose's own are those it puts there itself."""
+    return {
+        PROJECT: instance.project,
+        NETWORK: key,
+        VERSION: COMPOSE_VERSION,
+        INSTANCE: instance.name,
+        FLEET: instance.network,
+    }
+
+
 def is_one_off(labels: Mapping[str, str]) -> bool:
     """A container of `docker-compose run`: it belongs to the project and is not the service."""
     return labels.get(ONE_OFF, "False").lower() == "true"

@@ -79,7 +79,7 @@ def _asked(text: str) -> IPv4Network:
 
 def _create(client: APIClient, wanted: Wanted) -> None:
     """Make it; when the engine knows of an overlap that its list did not show (a host route), try the next one."""
-    taken = _subnets(client)
+    taken = subnets_of(client)
     while True:
         chosen = choose_subnet(wanted, taken)
         try:
@@ -112,7 +112,8 @@ def _named(client: APIClient, name: str) -> list[dict[str, str]]:
     return [network for network in client.networks(names=[name]) if network["Name"] == name]
 
 
-def _subnets(client: APIClient) -> list[IPv4Network]:
+def subnets_of(client: APIClient) -> list[IPv4Network]:
+    """The subnets of every network on the engine."""
     configs = [config for network in client.networks() for config in (network.get("IPAM") or {}).get("Config") or []]
     return subnets.parse_subnets(config["Subnet"] for config in configs if config.get("Subnet"))
 

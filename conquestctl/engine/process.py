@@ -22,7 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 
-from conquestctl.engine.base import Observed, PublishedPort, State
+from conquestctl.engine.base import Captured, Observed, PublishedPort, State
 from conquestctl.engine.holder import port_holder
 from conquestctl.engine.logfile import follow_from, rotate, tail_offset
 from conquestctl.engine.pidfile import Record, is_alive, pid_file, process_identity, read_record, write_record
@@ -64,7 +64,17 @@ class ProcessEngine:
         return {instance.name: self._observe(instance) for instance in instances}
 
     def spec_hash(self, instance: Instance) -> str:
-        """Hash of what the process is given; everything else is read from the folder at each start."""
+        """Hash of what the process is given; everything else is read from the folder at each start.
+
+        Raises `InvalidError` for an instance whose database is a container.
+        """
+        if instance.has_server:
+            raise InvalidError(
+                f"the database of {instance.name} is a container of its stack, which a local process cannot reach",
+                hint=f"conquestctl --engine docker up {instance.name}; a local process needs a server that is there "
+                "already: create --database-url.",
+                instance=instance.name,
+            )
         values = {"AETITLE": instance.ae_title, "PORT": str(instance.port), "LISTEN": instance.bind}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
@@ -133,16 +143,12 @@ class ProcessEngine:
 
     def execute(self, instance: Instance, command: Sequence[str]) -> int:
         """Run a command in the instance's folder with its environment. It need not be running."""
-        try:
-            status = subprocess.run(
-                command, cwd=instance.folder, env=environment(instance, self._environ), check=False
-            ).returncode
-        except FileNotFoundError as error:
-            raise NotFoundError(f"no such command: {command[0]}", instance=instance.name) from error
-        except OSError as error:
-            raise EngineError(f"cannot run {command[0]}: {error.strerror}", instance=instance.name) from error
-        # The shell's convention for a command that a signal ended.
-        return status if status >= 0 else 128 - status
+        return _exit_code(self._run(instance, command, capture=False))
+
+    def capture(self, instance: Instance, command: Sequence[str]) -> Captured:
+        """The same without input, and what the command wrote."""
+        done = self._run(instance, command, capture=True)
+        return Captured(_exit_code(done), done.stdout, done.stderr)
 
     def published_ports(self) -> list[PublishedPort]:
         """Ports of the running ones among the instances this engine was asked about so far."""
@@ -150,6 +156,21 @@ class ProcessEngine:
             known = list(self._known.items())
         records = [(name, read_record(path)) for path, name in known]
         return [_published(name, record) for name, record in records if record is not None and is_alive(record)]
+
+    def _run(self, instance: Instance, command: Sequence[str], *, capture: bool) -> subprocess.CompletedProcess[bytes]:
+        try:
+            return subprocess.run(
+                command,
+                cwd=instance.folder,
+                env=environment(instance, self._environ),
+                stdin=subprocess.DEVNULL if capture else None,
+                capture_output=capture,
+                check=False,
+            )
+        except FileNotFoundError as error:
+            raise NotFoundError(f"no such command: {command[0]}", instance=instance.name) from error
+        except OSError as error:
+            raise EngineError(f"cannot run {command[0]}: {error.strerror}", instance=instance.name) from error
 
     def _path(self, instance: Instance) -> Path:
         path = pid_file(instance.mount)
@@ -215,6 +236,11 @@ class ProcessEngine:
         except OSError as error:
             where = error.filename or self._command[0]
             raise StorageError(f"cannot start {where}: {error.strerror}", instance=instance.name) from error
+
+
+def _exit_code(done: subprocess.CompletedProcess[bytes]) -> int:
+    """The shell's convention for a command that a signal ended."""
+    return done.returncode if done.returncode >= 0 else 128 - done.returncode
 
 
 def environment(instance: Instance, environ: Mapping[str, str]) -> dict[str, str]:

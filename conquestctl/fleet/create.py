@@ -19,10 +19,13 @@ from conquestctl.engine.base import PublishedPort
 from conquestctl.errors import ConflictError
 from conquestctl.fleet import subnet
 from conquestctl.fleet.allocate import Host, Wish, choose_ports, taken_ports, this_host
-from conquestctl.fleet.identity import Identity, identity_of
+from conquestctl.fleet.database import refuse_shared_folder
+from conquestctl.fleet.databasefiles import database_view, put_database_files
+from conquestctl.fleet.identity import Identity, all_settings, identity_of, subnets_of
 from conquestctl.fleet.instance import Instance
 from conquestctl.fleet.known import known_roots, remember
 from conquestctl.fleet.lock import Say, allocation_lock, fleet_lock, silent
+from conquestctl.fleet.mountinfo import read_mounts
 from conquestctl.fleet.names import check_free
 from conquestctl.fleet.render import FOLDERS, Render, View, renderer
 from conquestctl.fleet.request import Request, refuse_repeats, refuse_title
@@ -56,6 +59,7 @@ def create(fleet: Fleet, requests: Sequence[Request], around: Surroundings) -> l
     refuse_repeats(wanted)
     with storage_errors(f"cannot make the fleet's folder {fleet.root}"):
         fleet.root.mkdir(parents=True, exist_ok=True)
+    _refuse_shared(fleet.root, wanted)
     render = renderer()
     with allocation_lock(around.environ, say=around.say) as state, fleet_lock(fleet.root, say=around.say):
         fleet = Fleet.open(fleet.root, around.environ)
@@ -63,13 +67,14 @@ def create(fleet: Fleet, requests: Sequence[Request], around: Surroundings) -> l
         _require_free(fleet, wanted)
         ports = _allocate([fleet, *others], wanted, around)
         identity = identity_of(fleet, others, lambda used: _new_subnet(used, around.environ))
+        servers = _servers([fleet, *others], wanted, identity, around.environ)
         sweep(fleet.root)
         names = [request.name for request in wanted]
         with storage_errors(f"cannot create {_few(names)} in {fleet.root}, nothing was made"):
             remember(state, fleet.root)
             with _all_or_none(fleet.root, names) as folders:
-                for request, port, folder in zip(wanted, ports, folders, strict=True):
-                    _build(folder, request, port, identity, render)
+                for request, port, server, folder in zip(wanted, ports, servers, folders, strict=True):
+                    _build(folder, request, port, server, identity, render)
     return [_made(fleet.root / name, around.environ) for name in names]
 
 
@@ -85,6 +90,28 @@ def _allocate(fleets: Sequence[Fleet], wanted: Sequence[Request], around: Surrou
     claims = port_claims([entry for fleet in fleets for entry in fleet.entries])
     wishes = [Wish(request.name, request.bind, request.port) for request in wanted]
     return choose_ports(wishes, taken_ports(claims, around.published), around.host or this_host())
+
+
+def _refuse_shared(root: Path, wanted: Sequence[Request]) -> None:
+    if any(request.database.local for request in wanted):
+        refuse_shared_folder(root, read_mounts())
+
+
+def _servers(
+    fleets: Sequence[Fleet], wanted: Sequence[Request], identity: Identity, environ: Mapping[str, str]
+) -> list[str]:
+    """Return the subnet of each one's private network, empty without a database server in the stack."""
+    if not any(request.database.own for request in wanted):
+        return [""] * len(wanted)
+    pool = subnet.parse_pool(environ.get("CONQUESTCTL_POOL") or subnet.DEFAULT_POOL)
+    used = subnets_of(settings for fleet in fleets for settings in all_settings(fleet))
+    taken = [*subnet.host_routes(), *subnet.parse_subnets({*used, identity.subnet})]
+    chosen: list[str] = []
+    for request in wanted:
+        if request.database.own:
+            taken.append(subnet.choose_small(pool, taken))
+        chosen.append(str(taken[-1]) if request.database.own else "")
+    return chosen
 
 
 def _new_subnet(used: Collection[str], environ: Mapping[str, str]) -> str:
@@ -123,20 +150,23 @@ def _place(folder: Path, place: Path) -> None:
     folder.rename(place)
 
 
-def _build(folder: Path, request: Request, port: int, identity: Identity, render: Render) -> None:
+def _build(folder: Path, request: Request, port: int, database_subnet: str, identity: Identity, render: Render) -> None:
     """Write everything of one instance into its hidden folder."""
     folder.mkdir()
     owner = _owner(folder)
+    run_as = request.run_as or "{}:{}".format(*owner)
+    database = database_view(request.database, run_as, database_subnet)
     view = View(
         name=request.name,
         ae_title=request.ae_title,
         port=port,
         bind=request.bind,
         image=request.image,
-        run_as=request.run_as or "{}:{}".format(*owner),
+        run_as=run_as,
         project=identity.project(request.name),
         network=identity.network,
         subnet=identity.subnet,
+        database=database,
     )
     for name in FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -145,6 +175,8 @@ def _build(folder: Path, request: Request, port: int, identity: Identity, render
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     _give(folder, owner)
+    if database is not None:
+        put_database_files(folder, database, run_as)
 
 
 def _owner(folder: Path) -> tuple[int, int]:

@@ -34,7 +34,12 @@ def identity_of(fleet: Fleet, others: Iterable[Fleet], new_subnet: Callable[[Col
             return Identity(settings["FLEET_NETWORK"], KEYS["FLEET_SUBNET"].check(settings["FLEET_SUBNET"]))
     known = [settings for other in others for settings in all_settings(other)]
     network = new_network(fleet.root, {settings.get("FLEET_NETWORK", "") for settings in known})
-    return Identity(network, new_subnet({settings.get("FLEET_SUBNET", "") for settings in known}))
+    return Identity(network, new_subnet(subnets_of(known)))
+
+
+def subnets_of(known: Iterable[Mapping[str, str]]) -> set[str]:
+    """Return the subnets that these `.env` files speak of, of fleets and of databases."""
+    return {settings.get(key, "") for settings in known for key in ("FLEET_SUBNET", "DATABASE_SUBNET")}
 
 
 def new_network(root: Path, used: Collection[str]) -> str:

@@ -43,6 +43,11 @@ class Instance:
         return self.folder / COMPOSE_FILE
 
     @property
+    def has_server(self) -> bool:
+        """Whether its stack has a database server of its own."""
+        return bool(self.settings.get("DATABASE_IMAGE"))
+
+    @property
     def host(self) -> str:
         """The address under which this machine reaches the port: a wildcard bind is reached on loopback."""
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind, self.bind)

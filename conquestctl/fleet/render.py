@@ -11,10 +11,12 @@ from pathlib import Path
 
 import conquestctl
 from conquestctl.errors import NotFoundError
+from conquestctl.fleet.database import Database, ini_with
 from conquestctl.fleet.envfile import quoted
 from conquestctl.fleet.instance import COMPOSE_FILE, ENV_FILE, MOUNT
 from conquestctl.fleet.storage import storage_errors
 
+DICOM_INI = f"{MOUNT}/config/dicom.ini.j2"
 RECORD = ".conquestctl/rendered.json"
 """SHA-256 of each generated file as it was made: a file that differs now was edited by hand."""
 
@@ -24,6 +26,19 @@ _KEEPERS = frozenset({".keep", ".gitkeep"})
 _PLAIN_SCALAR = re.compile(r"[a-z][a-z0-9_-]*")
 _YAML_WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null"])
 """Words a YAML 1.1 reader takes for something else than text."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseView:
+    """A database server; all but the first two only of one in the stack."""
+
+    asked: Database
+    kind: str
+    own: bool
+    run_as: str = ""
+    subnet: str = ""
+    secret: str = "database_password"  # noqa: S105 -- the name of a file
+    """The file with the password that the server itself may read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +54,8 @@ class View:
     project: str
     network: str
     subnet: str
+    database: DatabaseView | None = None
+    """None: an SQLite file."""
 
 
 Render = Callable[[View], Mapping[str, bytes]]
@@ -63,8 +80,9 @@ def renderer(folder: Path | None = None) -> Render:
 
     def render(view: View) -> Mapping[str, bytes]:
         files = {name: template.render(asdict(view)).encode() for name, template in templates.items()}
-        record = {"version": conquestctl.__version__, "sha256": {**_hashes(files), **hashes}}
-        return {**files, **fixed, RECORD: (json.dumps(record, indent=2) + "\n").encode()}
+        settings = {DICOM_INI: ini_with(fixed[DICOM_INI], view.database.asked)} if view.database else {}
+        record = {"version": conquestctl.__version__, "sha256": {**_hashes(files), **hashes, **_hashes(settings)}}
+        return {**files, **fixed, **settings, RECORD: (json.dumps(record, indent=2) + "\n").encode()}
 
     return render
 

@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from conquestctl.errors import ConflictError, InvalidError, UsageError
+from conquestctl.fleet.database import Database
 from conquestctl.fleet.names import LAST_PORT, check_ae_title, check_bind, check_name, check_port, default_ae_title
 from conquestctl.fleet.settings import DEFAULT_BIND, DEFAULT_IMAGE, canonical_key, checked
 
+IN_A_FILE = Database()
+"""The default: SQLite."""
 MOST = 1000
 """More instances than fit the fleet's network are a typing error."""
 
@@ -27,6 +30,7 @@ class Request:
     image: str = DEFAULT_IMAGE
     run_as: str = ""
     """Empty: the owner of the folder."""
+    database: Database = IN_A_FILE
 
     def checked(self) -> Request:
         """Return it with every value in its usual spelling. Raises `InvalidError` for the first bad one."""
@@ -39,13 +43,23 @@ class Request:
                 bind=check_bind(self.bind),
                 image=checked("IMAGE", self.image),
                 run_as=checked("RUN_AS", self.run_as) if self.run_as else "",
+                database=_checked_database(self.database),
             )
         except InvalidError as error:
             raise InvalidError(error.message, hint=error.hint, instance=name) from None
 
 
+def _checked_database(database: Database) -> Database:
+    return replace(database, image=checked("DATABASE_IMAGE", database.image)) if database.own else database
+
+
 def requests_for(
-    names: Sequence[str], *, count: int | None = None, values: Mapping[str, str | None], extra: Mapping[str, str]
+    names: Sequence[str],
+    *,
+    count: int | None = None,
+    values: Mapping[str, str | None],
+    extra: Mapping[str, str],
+    database: Database = IN_A_FILE,
 ) -> list[Request]:
     """Return a checked request for each instance meant.
 
@@ -60,6 +74,8 @@ def requests_for(
     numbers = _numbers(count)
     wanted = [(name + number, number) for name in names for number in numbers]
     ports = _ports(first, len(wanted))
+    if not database.local and len(wanted) > 1:
+        raise UsageError("one database was given for several instances", hint="Each needs its own: one by one.")
     requests = [
         Request(
             name=name,
@@ -68,6 +84,7 @@ def requests_for(
             bind=settings.get("BIND", DEFAULT_BIND),
             image=settings.get("IMAGE", DEFAULT_IMAGE),
             run_as=settings.get("RUN_AS", ""),
+            database=database,
         ).checked()
         for (name, number), port in zip(wanted, ports, strict=True)
     ]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from conquestctl import __version__
 from conquestctl.errors import InvalidError
+from conquestctl.fleet.database import KINDS
 from conquestctl.fleet.envfile import EnvFile
 from conquestctl.fleet.instance import Instance
 from conquestctl.fleet.names import check_ae_title, check_bind, check_name, check_port
@@ -34,6 +35,10 @@ def _pattern(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
     return check
 
 
+_image = _pattern(_IMAGE, "the name of an image")
+_owner = _pattern(_RUN_AS, "uid:gid in numbers")
+
+
 def _subnet(text: str) -> str:
     import ipaddress
 
@@ -41,6 +46,12 @@ def _subnet(text: str) -> str:
         return str(ipaddress.ip_network(text.strip()))
     except ValueError as error:
         raise InvalidError(f"not a subnet: {error}") from None
+
+
+def _database(text: str) -> str:
+    if text.strip() not in KINDS:
+        raise InvalidError(f"{text.strip()!r} is not one of {', '.join(KINDS)}")
+    return text.strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,8 @@ class Key:
     check: Callable[[str], str]
     editable: bool
     example: str
+    optional: bool = False
+    """Whether only some instances have it."""
 
 
 KEYS: Mapping[str, Key] = {
@@ -59,18 +72,22 @@ KEYS: Mapping[str, Key] = {
         Key("AETITLE", check_ae_title, editable=True, example="CT1"),
         Key("PORT", lambda text: str(check_port(text)), editable=True, example="5678"),
         Key("BIND", check_bind, editable=True, example=DEFAULT_BIND),
-        Key("IMAGE", _pattern(_IMAGE, "the name of an image"), editable=True, example=DEFAULT_IMAGE),
-        Key("RUN_AS", _pattern(_RUN_AS, "uid:gid in numbers"), editable=True, example="1000:1000"),
+        Key("IMAGE", _image, editable=True, example=DEFAULT_IMAGE),
+        Key("RUN_AS", _owner, editable=True, example="1000:1000"),
         Key(
             "COMPOSE_PROJECT_NAME", _pattern(_PROJECT, "a project name"), editable=False, example="conquest-1a2b3c-ct1"
         ),
         Key("FLEET_NETWORK", _pattern(_PROJECT, "a network name"), editable=False, example="conquest-1a2b3c"),
         Key("FLEET_SUBNET", _subnet, editable=False, example="10.213.0.0/22"),
+        Key("DATABASE", _database, editable=False, example="postgres", optional=True),
+        Key("DATABASE_IMAGE", _image, editable=True, example="postgres:17", optional=True),
+        Key("DATABASE_RUN_AS", _owner, editable=True, example="999:999", optional=True),
+        Key("DATABASE_SUBNET", _subnet, editable=True, example="10.213.255.248/29", optional=True),
     )
 }
-"""Every key an instance has, in the order of the file. `docs/architecture.md` says what each means."""
+"""Every key an instance has or may have, in the order of the file. `docs/architecture.md` says what each means."""
 
-EDITABLE = tuple(key.name for key in KEYS.values() if key.editable)
+EDITABLE = tuple(key.name for key in KEYS.values() if key.editable and not key.optional)
 _ALIASES = {"AE": "AETITLE", "AE_TITLE": "AETITLE"}
 
 
@@ -82,9 +99,10 @@ def canonical_key(text: str, present: Collection[str] = (), *, force: bool = Fal
     word = text.strip()
     spelled = word.upper().replace("-", "_")
     key = _ALIASES.get(spelled, spelled)
-    if key in KEYS and (KEYS[key].editable or force):
+    known = key in KEYS and (not KEYS[key].optional or key in present)
+    if known and (KEYS[key].editable or force):
         return key
-    if key in KEYS:
+    if known:
         raise InvalidError(
             f"{key} ties the instance to its containers and network; it is not changed while the instance exists",
             hint="With --force it is; take the instance down first.",
@@ -129,7 +147,7 @@ def checked(key: str, value: str) -> str:
 def instance_from(name: str, folder: Path, file: EnvFile) -> Instance:
     """Return the instance a `.env` describes. Raises `InvalidError` with file and line for the first bad value."""
     check_name(name)
-    value = {key: _checked_in_file(key, file) for key in KEYS}
+    value = {key: _checked_in_file(key, file) for key in KEYS if key in file.values or not KEYS[key].optional}
     return Instance(
         name=name,
         folder=folder,

@@ -45,7 +45,8 @@ def write_synced(path: Path, data: bytes) -> None:
 def replace_file(path: Path, data: bytes) -> None:
     """Put `data` in place of a file, keeping its access rights and owner.
 
-    A link stays one: the file it leads to is replaced. Raises `OSError`; then the old file stands.
+    A link stays one: the file it leads to is replaced. A new file belongs to the owner of its folder. Raises `OSError`;
+    then the old file stands.
     """
     path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.name}.new-{secrets.token_hex(4)}")
@@ -62,9 +63,9 @@ def replace_file(path: Path, data: bytes) -> None:
 def _take_after(old: Path, new: Path) -> None:
     try:
         status = old.stat()
+        new.chmod(status.st_mode & 0o7777)
     except FileNotFoundError:
-        return
-    new.chmod(status.st_mode & 0o7777)
+        status = new.parent.stat()
     if os.geteuid() == 0:
         os.chown(new, status.st_uid, status.st_gid)
 

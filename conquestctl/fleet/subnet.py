@@ -17,6 +17,9 @@ DEFAULT_POOL = "10.213.0.0/16"
 PREFIX = 22
 """1021 instances: more than one machine runs."""
 
+SMALL_PREFIX = 29
+"""Six addresses: the bridge's own, the server's, the database's."""
+
 _OTHER_POOLS = ("172.29.0.0/16", "192.168.240.0/20", "100.100.0.0/16")
 """Private ranges to propose when the pool is used up."""
 
@@ -45,6 +48,25 @@ def choose_subnet(pool: IPv4Network, taken: Sequence[IPv4Network]) -> IPv4Networ
             hint=f"Set CONQUESTCTL_POOL to a range that is free here, for example: export CONQUESTCTL_POOL={proposal}",
         )
     return subnet
+
+
+def choose_small(pool: IPv4Network, taken: Sequence[IPv4Network]) -> IPv4Network:
+    """Return the last free subnet of the pool for one stack and its database. Raises `ConflictError`.
+
+    From the end, so that those of the fleets, taken from the beginning, stay whole.
+    """
+    first, step = int(pool.network_address), 1 << (32 - SMALL_PREFIX)
+    start = int(pool.broadcast_address) + 1 - step
+    while start >= first:
+        candidate = IPv4Network((start, SMALL_PREFIX))
+        blocking = next((other for other in taken if candidate.overlaps(other)), None)
+        if blocking is None:
+            return candidate
+        start = min(start, int(blocking.network_address)) - step
+    raise ConflictError(
+        f"no subnet of {pool} is free for a database: routes or other networks cover it",
+        hint="Set CONQUESTCTL_POOL to a range that is free here, for example: export CONQUESTCTL_POOL=172.29.0.0/16",
+    )
 
 
 def _first_free(pool: IPv4Network, taken: Sequence[IPv4Network]) -> IPv4Network | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -31,7 +32,7 @@ def desired(*names: str) -> list[Desired]:
     return [Desired(instance(name), "new") for name in names]
 
 
-def seen(name: str, state: State, spec_hash: str = "new", code: int | None = None, **more: str) -> dict[str, Observed]:
+def seen(name: str, state: State, spec_hash: str = "new", code: int | None = None, **more: Any) -> dict[str, Observed]:
     return {name: Observed(name, state, "1", spec_hash, code, **more)}
 
 
@@ -146,3 +147,8 @@ def test_down_never_makes_or_starts(observed: dict[str, Observed]) -> None:
     (step,) = plan_down([instance()], observed)
     assert step.action in {Action.STOP, Action.REMOVE, Action.NONE}
     assert (step.action is Action.NONE) == (observed["ct1"].state is State.ABSENT)
+
+
+def test_a_server_without_its_database_is_started() -> None:
+    observed = seen("ct1", State.RUNNING, missing=("db",))
+    assert as_text(plan_up(desired("ct1"), observed)) == "ct1   start   runs without its db"

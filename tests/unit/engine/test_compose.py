@@ -7,7 +7,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conquestctl.engine.compose import Bind, ComposeStack, Healthcheck, Network, Port, parse_stack, read_stack
+from conquestctl.engine.compose import Bind, ComposeStack, Healthcheck, Port, parse_stack, read_stack
+from conquestctl.engine.composetop import Network, Secret
 from conquestctl.errors import InvalidError
 from tests.unit.engine.stacks import COMPOSE, SETTINGS, instance
 
@@ -96,7 +97,7 @@ def test_values(line: str, name: str, expected: object) -> None:
         ("mem_limit: 1x", 5, "must be a size"),
         ("depends_on: [b]", 5, "no service `b`"),
         ("depends_on: [a]", 2, "wait for one another: a"),
-        ("depends_on: {a: {condition: service_healthy}}", 5, "service_started"),
+        ("depends_on: {a: {condition: service_completed_successfully}}", 5, "service_started"),
         ("image: j", 5, "'image' is given twice"),
         ("user: !secret x", 5, "not understood"),
         ("healthcheck: {test: [ls]}", 5, "must begin with"),
@@ -195,3 +196,58 @@ def test_any_service_is_read_or_refused_with_a_line(service: dict[str, object]) 
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     assert complaint(text).startswith(str(FILE))
+
+
+STACK = """\
+services:
+  a:
+    image: i
+    networks: [n, own]
+    depends_on: {db: {condition: service_healthy}, c: {condition: service_started}, d: }
+    secrets:
+      - word
+      - {source: word, target: /there/word}
+      - {source: word, target: here}
+  db: &db {image: i, networks: [own]}
+  c: *db
+  d: *db
+networks:
+  n: {external: true}
+  own: {internal: true, ipam: {config: [{subnet: "${S}"}]}}
+secrets:
+  word: {file: ./secrets/word}
+"""
+
+
+def test_a_stack_with_secrets_a_network_and_a_wait() -> None:
+    stack = parse(STACK, S="10.1.2.0/29")
+    service = stack.services["a"]
+    assert (service.depends_on, service.healthy_first) == (("db", "c", "d"), ("db",))
+    targets = ("/run/secrets/word", "/there/word", "/run/secrets/here")
+    assert service.secrets == tuple(Secret("word", target) for target in targets)
+    assert stack.secrets == {"word": Path("/fleet/ct1/secrets/word")}
+    own = Network("own", "conquest-abc123-ct1_own", "10.1.2.0/29", internal=True)
+    assert stack.own_networks() == (own,)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("{source: word, target: here}", "{source: word, mode: 0400}", "the key `mode`"),
+        ("{source: word, target: here}", "{target: here}", "needs a `source`"),
+        ("      - word\n", "      - other\n", "no secret `other`"),
+        ("{file: ./secrets/word}", "{external: true}", "the key `external`"),
+        ("{file: ./secrets/word}", "", "only secrets with a `file`"),
+        ("internal: true, ", "driver: bridge, ", "the key `driver`"),
+        ("internal: true, ", "external: true, ", "the key `ipam`"),
+        ("config: [{", "config: [{gateway: 10.1.2.1, ", "the key `gateway`"),
+        ("config: [{", "config: [{subnet: 10.2.2.0/29}, {", "one entry under `config`"),
+        ("${S}", "10.1.2.1/29", "not a subnet"),
+        ("{condition: service_healthy}", "{restart: true}", "the key `restart`"),
+    ],
+)
+def test_a_stack_that_is_not_carried_out(old: str, new: str, words: str) -> None:
+    assert old in STACK
+    with pytest.raises(InvalidError, match=words) as caught:
+        parse(STACK.replace(old, new), S="10.1.2.0/29")
+    assert caught.value.message.startswith(f"{FILE}:")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from conquestctl.engine.compose import parse_stack
 from conquestctl.engine.container_config import ContainerSpec, container_specs, spec_hash, with_spec
 from tests.unit.engine.stacks import COMPOSE, instance
+from tests.unit.engine.test_compose import STACK
 
 FOLDER = Path("/fleet/ct1")
 
@@ -109,3 +110,22 @@ def test_further_networks_and_a_name_like_composes() -> None:
 def test_an_environment_key_without_value_comes_from_the_env_file_or_not_at_all() -> None:
     text = COMPOSE.replace("      AETITLE: ${AETITLE}\n      PORT: ${PORT}", "      - AETITLE\n      - UNKNOWN")
     assert specs(text)[0].config["Env"] == ["AETITLE=CT1"]
+
+
+def test_a_stack_with_a_database() -> None:
+    server, db = sorted(specs(STACK, S="10.1.2.0/29"), key=lambda spec: spec.service)[:3:2]
+    assert server.healthy_first == ("db",)
+    assert server.further_networks == {"conquest-abc123-ct1_own": ("a",)}
+    host = server.config["HostConfig"]
+    assert isinstance(host, dict)
+    assert {"Type": "bind", "Source": "/fleet/ct1/secrets/word", "Target": "/run/secrets/word", "ReadOnly": True} in (
+        host["Mounts"]
+    )
+    assert [network.subnet for network in db.own_networks] == ["10.1.2.0/29"]
+
+
+def test_the_hash_covers_networks_and_secrets() -> None:
+    before = spec_hash(specs(STACK, S="10.1.2.0/29"), {})
+    assert spec_hash(specs(STACK, S="10.1.2.8/29"), {}) != before
+    assert spec_hash(specs(STACK.replace("internal: true, ", ""), S="10.1.2.0/29"), {}) != before
+    assert spec_hash(specs(STACK.replace("./secrets/word", "./secrets/w"), S="10.1.2.0/29"), {}) != before
