@@ -11,10 +11,12 @@ BESIDE_ENGINE := $(BIN)/python -m tools.private_engine $(if $(PRIVATE_ENGINE),--
 CHECKED := $(if $(PRIVATE_ENGINE),$(BIN)/python tools/leftovers.py --)
 # More for pytest: make test PYTEST="-x -k network"
 PYTEST ?=
+# What the tests of the index run with: make test DATABASES=sqlite is quicker.
+DATABASES ?= all
 
 .DEFAULT_GOAL := help
 # every-test is what `test` runs beside an engine.
-.PHONY: help setup demo test every-test lint types unit integration format docs bench-fleet bench-server clean
+.PHONY: help setup demo test every-test lint types unit databases integration format docs bench-fleet bench-server bench-databases clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -34,7 +36,7 @@ test: lint types ## Lint, types and every test this machine can run
 	@$(BESIDE_ENGINE) $(CHECKED) $(MAKE) --no-print-directory every-test
 
 every-test: $(READY)
-	@$(BIN)/python -m pytest -q -n auto -m "not docker" $(PYTEST)
+	@CONQUESTCTL_DATABASES="$(DATABASES)" $(BIN)/python -m pytest -q -n auto -m "not docker" $(PYTEST)
 	@echo "tests with containers"
 	@$(BIN)/python -m pytest -q -m docker $(PYTEST)
 
@@ -49,6 +51,9 @@ types: $(READY) ## Static types
 
 unit: $(READY) ## Tests that need no engine
 	@$(BIN)/python -m pytest -q -n auto -m "not docker" $(PYTEST)
+
+databases: $(READY) ## Tests of the index with SQLite, PostgreSQL and MariaDB
+	@CONQUESTCTL_DATABASES="$(DATABASES)" $(BIN)/python -m pytest -q -n auto tests/dgate/archive $(PYTEST)
 
 integration: $(READY) ## Tests against real engines
 	@$(BESIDE_ENGINE) $(CHECKED) $(BIN)/python -m pytest -q tests/integration $(PYTEST)
@@ -65,6 +70,9 @@ bench-fleet: $(READY) ## Measure the fleet commands beside docker-compose and th
 
 bench-server: $(READY) ## Measure the server beside other DICOM servers
 	@$(BIN)/python -m benchmarks.server
+
+bench-databases: $(READY) ## Measure storing with each of the databases
+	@$(BIN)/python -m benchmarks.server.databases
 
 clean: ## Remove the virtual environment and all caches
 	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

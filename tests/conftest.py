@@ -1,14 +1,35 @@
-"""What holds for every test: container and peer tests may be skipped on a small machine, and never in CI."""
+"""What holds for every test: container, peer and database tests may be skipped on a small machine, and never in CI."""
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Generator
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
-REQUIRED = ("docker", "peer")
+from tests.databases import Databases, databases
+
+REQUIRED = ("docker", "peer", "database")
 """Markers of tests that need more than Python; CONQUESTCTL_REQUIRE_DOCKER=1 makes skipping one of them a failure."""
+
+
+@pytest.fixture(scope="session")
+def database_servers() -> Iterator[Databases]:
+    """Real servers, each started by the first test that asks for it."""
+    made = databases()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def one_fleet_at_a_time() -> Iterator[None]:
+    """Fleets of two tests do not know each other: both would take the same free ports before either is started."""
+    with (Path(tempfile.gettempdir()) / f"conquestctl-tests-{os.getuid()}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,6 +17,8 @@ from tests.cli.running import Ran, conquestctl, make_instance
 from tests.fakes import free_port
 from tests.unprivileged import as_nobody
 
+pytestmark = pytest.mark.usefixtures("one_fleet_at_a_time")
+
 Type = Callable[..., Ran]
 
 

@@ -35,8 +35,7 @@ def test_add_list_and_rm(home: Path) -> None:
     ran = run(home, "converter", "add", "ct1", 'ifequal "%m","MR"; destroy')
     assert (ran.status, ran.out) == (ExitStatus.OK, "")
     assert ran.err == (
-        'ct1: converter 0 is ifequal "%m","MR"; destroy\n'
-        "A server that runs takes it up within a second or two.\n"
+        'ct1: converter 0 is ifequal "%m","MR"; destroy\nA server that runs takes it up within a second or two.\n'
     )
     assert run(home, "converter", "add", "ct1", "nop first", "--at", "0", "--json").document["number"] == 0
     converters(home).write_text(converters(home).read_text() + "# why\n\n")

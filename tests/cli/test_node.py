@@ -15,6 +15,8 @@ from tests.cli.running import Ran, conquestctl, make_instance
 from tests.fakes import FakeEngine
 from tests.unit.dicom.test_causes import document
 
+pytestmark = pytest.mark.usefixtures("one_fleet_at_a_time")
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:

@@ -19,6 +19,8 @@ from conquestctl.lifecycle import down
 from conquestctl.output import Environment
 from tests.fakes import free_port
 
+pytestmark = pytest.mark.usefixtures("one_fleet_at_a_time")
+
 
 class Said(NamedTuple):
     status: int

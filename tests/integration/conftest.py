@@ -12,6 +12,11 @@ from tests.integration.dockerside import docker_environ, open_engine
 from tests.integration.operators import OWNER, Operator
 
 
+@pytest.fixture(autouse=True)
+def _alone(one_fleet_at_a_time: None) -> None:
+    """Everything here starts something."""
+
+
 @pytest.fixture
 def operator(tmp_path: Path) -> Iterator[Operator]:
     (tmp_path / "instances").mkdir()

@@ -178,7 +178,8 @@ def test_the_path_is_that_of_the_changed_object_on_the_preferred_device(site: Si
 def test_what_acts_outside_the_object_is_told_and_not_done(site: Site, tmp_path: Path) -> None:
     bad = tmp_path / "bad"
     site.configure(
-        f'save to {bad}.dcm; write "x" to {bad}; append "x" to {bad}; copy {CT} to {bad}; mkdir {bad}/d/',
+        f'save to {bad}.dcm; write "x" to {bad}; append "x" to {bad}',
+        f"copy {CT} to {bad}; mkdir {bad}/d/",
         f"rm {CT}",
         f"system touch {bad}; process with touch {bad}; save frame 1 to {bad}",
         f"call {tmp_path}/more; nop end",
@@ -197,7 +198,7 @@ def test_what_acts_outside_the_object_is_told_and_not_done(site: Site, tmp_path:
         f"run touch {bad}",
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ct1", "more"]
-    assert trial.lines[-1] == "Importconverter3.1: nop end"
+    assert trial.lines[-1] == "Importconverter4.1: nop end"
 
 
 def test_what_would_be_sent_is_told_with_its_address(site: Site) -> None:

@@ -90,8 +90,10 @@ def test_converters_in_the_template_are_looked_at(instance: Instance) -> None:
     )  # fmt: skip
     (instance.folder / CONVERTERS).write_text("nop never\nmine\n")
     assert found(instance) == [
-        f"{CONVERTERS}:1:1: error: never run: {TEMPLATE}:{first + 5} has ImportConverter0 already, "
-        "and the first one wins",
+        (
+            f"{CONVERTERS}:1:1: error: never run: {TEMPLATE}:{first + 5} has ImportConverter0 already, "
+            "and the first one wins"
+        ),
         f"{TEMPLATE}:{first + 1}:26: warning: no command of export converters: the shell runs 'reboot'",
         f"{TEMPLATE}:{first + 2}:1: error: ExportConverter1 is never run: ExportConverters is 1",
         f"{TEMPLATE}:{first + 3}:19: error: there is no else: write the opposite condition",
