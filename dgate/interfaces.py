@@ -5,13 +5,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self
 
 QueryModel = Literal["patient", "study", "patient_study", "worklist"]
 Buffers = tuple[memoryview, memoryview]
 """Memory of one sender that is filled in turn, so that none is allocated for each object."""
+
+
+class Session:
+    """What is remembered for the length of one association, for rules and scripts. Used by its thread alone."""
+
+    __slots__ = ("command", "ending", "number", "scripts", "variables")
+
+    def __init__(self) -> None:
+        self.variables: dict[str, str] = {}
+        """`%x`, `%y` and `%z` (conquest-converters.md 4)."""
+        self.ending: list[Callable[[], None]] = []
+        """What is to be given back at its end."""
+        self.number = 0
+        """That of the association."""
+        self.command: object = None
+        """The command set at hand."""
+        self.scripts: object = None
+        """The state of its scripts."""
+
+    def end(self) -> None:
+        """The association is over."""
+        while self.ending:
+            self.ending.pop()()
+
+
+class Asker(Protocol):
+    """Who asks for something: the association."""
+
+    calling_ae: str
+    called_ae: str
+    session: Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +54,8 @@ class StoreRequest:
     transfer_syntax: str
     calling_ae: str
     called_ae: str
+    session: Session | None = field(default=None, compare=False)
+    """That of the association; an object that comes another way has one of its own."""
 
 
 class Incoming(Protocol):
@@ -117,14 +150,21 @@ class Archive(Protocol):
     def begin_store(self, request: StoreRequest) -> Incoming:
         """Start receiving an object."""
 
-    def find(self, model: QueryModel, identifier: bytes, transfer_syntax: str) -> Iterator[bytes]:
-        """C-FIND: encoded response identifiers in the same transfer syntax. Raises `QueryFailure`."""
+    def find(
+        self, model: QueryModel, identifier: bytes, transfer_syntax: str, asker: Asker | None = None
+    ) -> Iterator[bytes]:
+        """C-FIND: encoded response identifiers in the same transfer syntax. Raises `QueryFailure`.
 
-    def select(self, identifier: bytes, transfer_syntax: str) -> list[StoredObject]:
+        The rules for queries are for those of an `asker`.
+        """
+
+    def select(
+        self, identifier: bytes, transfer_syntax: str, asker: Asker | None = None, destination: str = ""
+    ) -> list[StoredObject]:
         """C-MOVE and C-GET: the objects that match the keys, all of them without keys. Raises `QueryFailure`."""
 
-    def open(self, stored: StoredObject) -> Outgoing:
-        """A stored object to be sent. Raises `RetrieveFailure`."""
+    def open(self, stored: StoredObject, asker: Asker | None = None, destination: str = "") -> Outgoing:
+        """A stored object to be sent, as the rules for this destination have it. Raises `RetrieveFailure`."""
 
     def commitment(self, information: bytes, transfer_syntax: str) -> Commitment:
         """N-ACTION of storage commitment, understood but not carried out. Raises `ActionFailure`."""

@@ -73,19 +73,17 @@ def _markers(closed: tuple[int, int] | None, opened: tuple[int, int] | None) -> 
 
 def test_database(settings: Settings) -> Iterator[str]:
     """Create, fill, read and drop a scratch table. Raises `DatabaseError`."""
-    import sqlite3
-
-    from dgate.archive.index import DatabaseError, connect
+    from dgate.archive.index import FAULTS, DatabaseError, connect
     from dgate.archive.options import options_from
 
-    connection = connect(options_from(settings))
+    connection = connect(options_from(settings), writing=True)
     try:
         connection.execute(CLEAR_TEST)  # one that was interrupted
         for label, statement in DATABASE_TEST:
             yield label
             if not connection.execute(statement).fetchall() and statement is READ_TEST:
                 raise DatabaseError(f"{settings.database}: a record that was written cannot be read")
-    except sqlite3.Error as error:
+    except FAULTS as error:
         raise DatabaseError(f"{settings.database}: {error}") from error
     finally:
         connection.close()

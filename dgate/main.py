@@ -52,8 +52,9 @@ def _act(options: Options, settings: Settings) -> int:
     if options.action == "uid":
         return _uid(settings)
     if options.action == "lua":
-        _say("***Lua scripts are not available yet in this server")
-        return 1
+        from dgate.lua.alone import run_alone
+
+        return run_alone(settings, options.argument)
     return _with_log(options, settings)
 
 

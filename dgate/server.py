@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -13,16 +12,19 @@ from typing import TYPE_CHECKING
 
 from dgate import preflight
 from dgate.archive.archive import open_archive
-from dgate.archive.index import DatabaseError
+from dgate.archive.index import FAULTS
 from dgate.archive.watch import Watch
 from dgate.commands.context import Context
 from dgate.commands.dispatch import ServerCommands
 from dgate.config.kfactor import KFactor, parse_dicom_sql
 from dgate.config.live import LiveConfig
+from dgate.forward.forwarding import Forwarding
+from dgate.lua.instance import ScriptsOf
 from dgate.net.counters import Counters
 from dgate.net.limits import Doorkeeper, Limits
 from dgate.net.listener import Listener, bind
 from dgate.net.node import Node
+from dgate.rules.instance import ConvertersOf
 
 if TYPE_CHECKING:
     import socket
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from dgate.config.settings import Settings
     from dgate.interfaces import Log
     from dgate.log import FileLog
+    from dgate.lua.host import Host
 
 VERSION = "1.5.0e"
 """The version of Conquest that this server can take the place of."""
@@ -49,8 +52,8 @@ class Hooks:
 
     ready: Callable[[], None] = lambda: None
     """The port is bound and served."""
-    renew: Callable[[], None] = lambda: None
-    """The configuration is about to be read again. May raise `OSError` or `ValueError`: then it is read as it is."""
+    refresh: Callable[[], None] = lambda: None
+    """The configuration is about to be looked at: see `LiveConfig`."""
 
 
 def serve(settings: Settings, log: FileLog, *, listen: str, hooks: Hooks = Hooks()) -> int:
@@ -101,8 +104,12 @@ def _note_ignored(settings: Settings, log: Log) -> None:
 def _run(
     settings: Settings, kfactor: KFactor, sock: socket.socket, archive: DiskArchive, log: FileLog, hooks: Hooks
 ) -> None:
-    node = _node(settings, kfactor, archive, log)
+    node, forwarding = _node(settings, kfactor, archive, log, hooks)
     archive.follow(lambda: node.config.settings)
+    if isinstance(node.scripts, ScriptsOf) and not node.scripts.start(settings):
+        log.console("***Stopped by the script at its start")
+        return
+    forwarding.start()
     listener = Listener(sock, node)
     listener.start()
     log.console(
@@ -111,25 +118,42 @@ def _run(
     log.console(f"Database type: {DRIVERS[settings.driver]}")
     hooks.ready()
     while signal.sigwait(SIGNALS) == signal.SIGHUP:
-        _reload(node.config, log, hooks)
+        _reload(node.config, log)
     listener.stop()
+    forwarding.stop()
 
 
-def _reload(config: LiveConfig, log: Log, hooks: Hooks) -> None:
+def _reload(config: LiveConfig, log: Log) -> None:
     """Read everything again; associations go on, with the new values from their next look."""
-    try:
-        hooks.renew()
-    except (OSError, ValueError) as fault:
-        log.console(f"***Configuration not made anew: {fault}")
     faults = config.reload()
     log.console(f"Configuration read again, {len(faults)} faults" if faults else "Configuration read again")
 
 
-def _node(settings: Settings, kfactor: KFactor, archive: DiskArchive, log: FileLog) -> Node:
+def _node(
+    settings: Settings, kfactor: KFactor, archive: DiskArchive, log: FileLog, hooks: Hooks
+) -> tuple[Node, Forwarding]:
     limits = Limits(idle=float(settings.tcpip_timeout)) if settings.tcpip_timeout > 0 else Limits()
-    door, config, counters = Doorkeeper(limits), LiveConfig(settings, log.console), Counters()
-    context = Context(config, kfactor, archive, log, door, counters, started=time.time(), stop=_stop)
-    return Node(archive, log, limits, door, config, counters, ServerCommands(context))
+    door, counters = Doorkeeper(limits), Counters()
+    config = LiveConfig(settings, log.console, refresh=hooks.refresh)
+    converters = ConvertersOf(archive, log, lambda: config.settings)
+    forwarding = Forwarding(Node(archive, log, limits, door, config, counters), archive, converters.services)
+    converters.forward_with(forwarding)
+    archive.convert_with(converters)
+    context = Context(
+        config, kfactor, archive, log, door, counters, started=time.time(), stop=_stop, resume=forwarding.resume
+    )
+    commands = ServerCommands(context)
+    scripts = ScriptsOf(lambda: _host(context, commands), converters.services)
+    converters.script_with(scripts)
+    commands.script_with(scripts)
+    return Node(archive, log, limits, door, config, counters, commands, scripts), forwarding
+
+
+def _host(context: Context, commands: ServerCommands) -> Host:
+    """What scripts find."""
+    from dgate.lua.host import Host
+
+    return Host(context.archive, context.config, context.kfactor, context.counters, commands, VERSION)
 
 
 def _stop() -> None:
@@ -167,7 +191,7 @@ def _bind(listen: str, port: int, log: Log) -> socket.socket | None:
 def _open(settings: Settings, kfactor: KFactor, log: Log) -> DiskArchive | None:
     try:
         return open_archive(settings, kfactor, log)
-    except (OSError, DatabaseError, sqlite3.Error) as fault:
+    except (OSError, *FAULTS) as fault:
         _complain(log, [f"***Unable to open database {settings.database}", f"***{fault}"])
         return None
 

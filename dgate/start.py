@@ -53,11 +53,11 @@ def main() -> int:
     """Prepare the folder in which we stand and serve until SIGTERM; the exit status."""
     try:
         prepared = prepare(os.environ)
-        _ensure_database(prepared)
+        usable = _ensure_database(prepared)
     except StartError as error:
         _say(str(error))
         return 1
-    return _serve(prepared)
+    return _serve(prepared, usable=usable)
 
 
 def prepare(environ: Mapping[str, str]) -> Prepared:
@@ -126,6 +126,34 @@ def _render(identity: Identity) -> None:
     _write_if_changed(os.path.join(CONFIG, "dicom.ini"), rendered, durable=False)
 
 
+class _Sources:
+    """The files that dicom.ini is made of: an edit of one of them counts in a running server too."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+        self._seen = self._look()
+
+    def refresh(self) -> None:
+        """Make dicom.ini anew if one of them has changed. Raises `StartError`, `OSError`, once per change."""
+        found = self._look()
+        if found != self._seen:
+            self._seen = found
+            _render(self._identity)
+
+    @staticmethod
+    def _look() -> list[tuple[int, int, int] | None]:
+        return [_stamp(os.path.join(CONFIG, name)) for name in ("dicom.ini.j2", "converters.txt")]
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
+    """What tells one content of a file from another; None for no file."""
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return None
+    return facts.st_mtime_ns, facts.st_size, facts.st_ino
+
+
 def _load_settings(identity: Identity) -> Settings:
     """dicom.ini as just rendered. The environment is the statement of intent, so it goes before the file."""
     ini = IniFile.parse(_read(os.path.join(CONFIG, "dicom.ini")))
@@ -155,18 +183,24 @@ def _load_kfactor(path: str) -> KFactor:
     return kfactor
 
 
-def _ensure_database(prepared: Prepared) -> None:
-    """Create the tables where there are none. Raises `StartError`."""
+def _ensure_database(prepared: Prepared) -> bool:
+    """Create the tables where there are none; False where a server is not there yet. Raises `StartError`."""
+    from dgate.archive.database.faults import UnreachableError
     from dgate.archive.index import DatabaseError
     from dgate.archive.schema import ensure_database
 
     try:
         ensure_database(prepared.settings, prepared.kfactor)
+    except UnreachableError as error:
+        _say(f"database: {error} It is tried again until it can be used; stores and queries fail until then.")
+        return False
     except (OSError, DatabaseError) as error:
         raise StartError(f"database: {error}") from error
+    return True
 
 
-def _serve(prepared: Prepared) -> int:
+def _serve(prepared: Prepared, *, usable: bool) -> int:
+    from dgate.archive.latecomer import Latecomer
     from dgate.log import FileLog
     from dgate.server import Hooks, serve
 
@@ -176,10 +210,14 @@ def _serve(prepared: Prepared) -> int:
     def ready() -> None:
         nonlocal announced
         announced = _announce(identity)
+        if not usable:
+            latecomer.start()
 
     log = FileLog(verbose=True, trouble_path=settings.trouble_log, user_path=settings.user_log)
-    hooks = Hooks(ready, renew=lambda: _render(identity))
+    latecomer = Latecomer(settings, prepared.kfactor, log)
+    hooks = Hooks(ready, refresh=_Sources(identity).refresh)
     status = serve(settings, log, listen=identity.listen, hooks=hooks)
+    latecomer.stop()
     if announced:
         _withdraw()
     return status

@@ -12,8 +12,8 @@ from dgate.archive import fixups
 from dgate.archive.alone import open_spools
 from dgate.archive.devices import Devices
 from dgate.archive.filename import IMAGE_NUMBER, SERIES_NUMBER, SOP_UID, Syntax, compile_syntax
-from dgate.archive.incoming import SOP_CLASS, IncomingObject, Stores
-from dgate.archive.index import DatabaseError, ReaderPool
+from dgate.archive.incoming import SOP_CLASS, IncomingObject, Stores, begin
+from dgate.archive.index import DatabaseError, ReaderPool, driver_for
 from dgate.archive.objectfile import FileReader
 from dgate.archive.options import ArchiveOptions, options_from
 from dgate.archive.query import Finder
@@ -23,14 +23,16 @@ from dgate.archive.rows import RowMaker
 from dgate.archive.tables import Tables, make_tables
 from dgate.archive.vrs import VRFile
 from dgate.archive.writer import Writer
-from dgate.interfaces import Commitment, Log, QueryModel, StoredObject, StoreRequest
+from dgate.interfaces import Asker, Commitment, Log, QueryModel, StoredObject, StoreRequest
 
 if TYPE_CHECKING:
     from dgate.archive.clean import Cleaner
-    from dgate.archive.incoming import Edit
+    from dgate.archive.incoming import Edit, Exports
     from dgate.archive.outgoing import StoredFile
     from dgate.config.kfactor import KFactor
     from dgate.config.settings import Settings
+    from dgate.rules.asking import Sent
+    from dgate.rules.converters import Converters
 
 
 class DiskArchive:
@@ -44,6 +46,7 @@ class DiskArchive:
         )  # fmt: skip
         self._current: Callable[[], Settings] | None = None
         self._settings: Settings | None = None
+        self._make_converters: Callable[[Settings], Converters | None] = lambda _settings: None
         self._cleaner = _make_cleaner(self, options)
         self._readers = ReaderPool(options)
         self._answer(options)
@@ -62,12 +65,22 @@ class DiskArchive:
         """
         self._current = current
 
+    def convert_with(self, make: Callable[[Settings], Converters | None]) -> None:
+        """Run the converters that this makes of the settings that are followed."""
+        self._make_converters = make
+
+    def export_with(self, exports: Exports) -> None:
+        """Tell this of each object that is stored from now on."""
+        self._stores = replace(self._stores, exports=exports)
+
     def _adapt(self) -> None:
         settings = self._current() if self._current is not None else None
         if settings is None or settings is self._settings:
             return
         self._settings = settings
-        options = options_from(settings)
+        options, converters = options_from(settings), self._make_converters(settings)
+        if converters is not self._stores.converters:
+            self._stores = replace(self._stores, converters=converters)
         if options == self._stores.options:
             return
         syntax = compile_syntax(options.file_name_syntax)
@@ -81,6 +94,11 @@ class DiskArchive:
         self._answer(options)
 
     @property
+    def readers(self) -> ReaderPool:
+        """Connections for queries."""
+        return self._readers
+
+    @property
     def stores(self) -> Stores:
         """What the rooms beside this one work with: `delete.py`, `dropped.py`."""
         self._adapt()
@@ -91,27 +109,51 @@ class DiskArchive:
         stores = self.stores
         if self._cleaner is not None:
             self._cleaner.look()
-        return IncomingObject(stores, request, stores.options.incoming_compression, edit=self._fill_in)
+        return begin(stores, request, stores.options.incoming_compression, edit=self._fill_in)
 
-    def find(self, model: QueryModel, identifier: bytes, transfer_syntax: str) -> Iterator[bytes]:
+    def find(
+        self, model: QueryModel, identifier: bytes, transfer_syntax: str, asker: Asker | None = None
+    ) -> Iterator[bytes]:
         """See `Archive`."""
         self._adapt()
-        return self._finder.find(model, identifier, transfer_syntax)
+        converters = self._stores.converters
+        if converters is None or asker is None:
+            return self._finder.find(model, identifier, transfer_syntax)
+        from dgate.rules import asking
 
-    def select(self, identifier: bytes, transfer_syntax: str) -> list[StoredObject]:
+        return asking.find(converters, asker, model, identifier, transfer_syntax, self._finder.find)
+
+    def select(
+        self, identifier: bytes, transfer_syntax: str, asker: Asker | None = None, destination: str = ""
+    ) -> list[StoredObject]:
         """See `Archive`."""
+        self._adapt()
+        converters = self._stores.converters
+        if converters is not None and asker is not None:
+            from dgate.rules.asking import RETRIEVE, RETRIEVE_BLOCKED, keys_for
+
+            identifier = keys_for(
+                converters, asker, RETRIEVE, identifier, transfer_syntax,
+                blocked=RETRIEVE_BLOCKED, destination=destination,
+            )  # fmt: skip
         return self._retriever.select(identifier, transfer_syntax)
 
-    def open(self, stored: StoredObject) -> StoredFile:
+    def open(self, stored: StoredObject, asker: Asker | None = None, destination: str = "") -> StoredFile | Sent:
         """See `Archive`."""
-        return self._retriever.open(stored)
+        converters = self._stores.converters
+        if converters is None or asker is None or not converters.has("RetrieveResultConverter"):
+            return self._retriever.open(stored)
+        from dgate.rules.asking import Sent
+
+        found = self._retriever.open(stored)
+        return Sent(converters, asker, found.detach(), found.path, destination)
 
     def commitment(self, information: bytes, transfer_syntax: str) -> Commitment:
         """See `Archive`."""
         from dgate.archive.commitment import Transaction, parse_request
 
         request = parse_request(information, transfer_syntax)
-        return Transaction(request, self._retriever, self._stores.options.database)
+        return Transaction(request, self._retriever, driver_for(self._stores.options).sync)
 
     def close(self) -> None:
         """See `Archive`. What is being stored by other threads right now ends first."""
@@ -159,7 +201,8 @@ def open_archive(settings: Settings, kfactor: KFactor, log: Log) -> DiskArchive:
     a folder for it.
     """
     options = options_from(settings)
-    _check_folder(options.database)
+    if options.driver == "sqlite":
+        _check_folder(options.database)
     tables = make_tables(kfactor, options)
     writer = Writer(options, tables, log)
     magnetic, mirrors = open_spools(options, log)

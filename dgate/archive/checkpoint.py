@@ -6,8 +6,13 @@ number of object files, none of them changed since the run began, and the rows s
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dgate.archive.database.dialect import BEGIN, COMMIT, VALUE
+
+if TYPE_CHECKING:
+    from dgate.archive.database.base import Connection
 
 TABLE = "dgateRegenerate"
 
@@ -23,33 +28,39 @@ class Checkpoint:
     seen: int
     """Object files met so far."""
     last_row: int
-    """Row number of the newest image: rows made anew by somebody else begin at 1 again."""
+    """How new the table of images is (`Dialect.newness`): lower if somebody else made it anew."""
 
 
-def is_there(connection: sqlite3.Connection) -> bool:
+def is_there(connection: Connection) -> bool:
     """Whether a regeneration was begun and not finished."""
-    sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
-    return connection.execute(sql, (TABLE,)).fetchone() is not None
+    return TABLE.lower() in names_of_tables(connection)
 
 
-def begin(connection: sqlite3.Connection) -> None:
+def names_of_tables(connection: Connection) -> set[str]:
+    """The tables there are, in lower case: PostgreSQL knows no other."""
+    rows = connection.execute(connection.dialect.table_names).fetchall()
+    return {bytes(name).decode("utf-8", "replace").lower() for (name,) in rows}
+
+
+def begin(connection: Connection) -> None:
     """A regeneration is under way, nothing is entered yet."""
     end(connection)
     connection.execute(
-        f"CREATE TABLE {TABLE} (Fingerprint blob, Started real, Device int, Path blob, Seen int, LastRow int)"
+        f"CREATE TABLE {TABLE} (Fingerprint varchar(64), Started double precision, Device int, Path text, Seen int, "
+        f"LastRow bigint){connection.dialect.of_table}"
     )
 
 
-def save(connection: sqlite3.Connection, point: Checkpoint) -> None:
+def save(connection: Connection, point: Checkpoint) -> None:
     """Replace the last one."""
     values = (point.fingerprint, point.started, point.device, point.path, point.seen, point.last_row)
-    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(BEGIN)
     connection.execute(f"DELETE FROM {TABLE}")  # noqa: S608 - a constant
-    connection.execute(f"INSERT INTO {TABLE} VALUES (?, ?, ?, ?, ?, ?)", values)  # noqa: S608 - a constant
-    connection.execute("COMMIT")
+    connection.execute(f"INSERT INTO {TABLE} VALUES ({VALUE}, ?, ?, {VALUE}, ?, ?)", values)  # noqa: S608 - a constant
+    connection.execute(COMMIT)
 
 
-def load(connection: sqlite3.Connection) -> Checkpoint | None:
+def load(connection: Connection) -> Checkpoint | None:
     """The last one, if a regeneration was interrupted after its first portion."""
     if not is_there(connection):
         return None
@@ -57,7 +68,7 @@ def load(connection: sqlite3.Connection) -> Checkpoint | None:
     return Checkpoint(*row) if row else None
 
 
-def end(connection: sqlite3.Connection) -> None:
+def end(connection: Connection) -> None:
     """Forget the run."""
     connection.execute(f"DROP TABLE IF EXISTS {TABLE}")
 

@@ -7,14 +7,13 @@ the last minutes is never deleted, so that nobody loses what he is sending; bett
 from __future__ import annotations
 
 import re
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dgate.archive.delete import delete
-from dgate.archive.index import DatabaseError
+from dgate.archive.index import FAULTS
 from dgate.archive.tables import Level, Tables
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ class Cleaner:
                 log.console(f"Deleted the oldest patient of {home.name.decode()}: {count} images")
             else:
                 return
-        except (DatabaseError, sqlite3.Error) as error:
+        except FAULTS as error:
             log.console(f"***Old patients cannot be deleted: {error}")
         self._due = self._clock() + PAUSE
 
@@ -88,7 +87,7 @@ class Cleaner:
         """How many images went; None if there is no patient to delete."""
         stores = self._archive.stores
         sql = oldest_statement(stores.tables, self._order)
-        limit = self._clock() - RECENT
+        limit = int(self._clock()) - RECENT
         with stores.writer.exclusive() as connection:
             found = connection.execute(sql, (limit, home.name)).fetchone()
         if found is None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -103,12 +102,12 @@ def _failed_item(failure: Failure, encoding: Encoding) -> bytes:
 class Transaction:
     """One request for commitment; implements `Commitment` of dgate.interfaces."""
 
-    def __init__(self, request: Request, retriever: Retriever, database: str) -> None:
+    def __init__(self, request: Request, retriever: Retriever, sync_database: Callable[[], None]) -> None:
         self.uid = request.transaction
         self.count = len(request.references)
         self._references = request.references
         self._retriever = retriever
-        self._database = database
+        self._sync_database = sync_database
         self._committed: list[Reference] = []
         self._failed: list[Failure] = []
 
@@ -173,12 +172,6 @@ class Transaction:
         except OSError:
             return PROCESSING_FAILURE
         return 0
-
-    def _sync_database(self) -> None:
-        """A commit survives our death; that it survives a loss of power takes this. Raises OSError."""
-        _sync(self._database)
-        with suppress(FileNotFoundError):  # nothing has been written since the last checkpoint
-            _sync(f"{self._database}-wal")
 
 
 def _is_uid(text: str) -> bool:

@@ -7,17 +7,19 @@ is never a row without its file, and no file stays that a regeneration would bri
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from dgate.archive.database.dialect import BEGIN, COMMIT
+from dgate.archive.database.faults import UnknownOutcomeError
 from dgate.archive.placing import lawful
 from dgate.archive.spool import Spool
 from dgate.archive.tables import Level, Tables
 from dgate.archive.writer import shown
 
 if TYPE_CHECKING:
+    from dgate.archive.database.base import Connection
     from dgate.archive.incoming import Stores
 
 PORTION = 200
@@ -96,7 +98,7 @@ def delete(
     """Delete the patient, study, series or image that the keys name; returns how many images went.
 
     `keys` are of `KEYS`; without the level's own key nothing is deleted. With `keep_files` only the rows go; with
-    `older_than`, a unix time, images stored since then stay. Raises `DatabaseError`, sqlite3.Error; what was deleted by
+    `older_than`, a unix time, images stored since then stay. Raises `FAULTS` of the index; what was deleted by
     then stays deleted.
     """
     wanted = {name: keys[name] for name in KEYS[: level + 1] if keys.get(name)}
@@ -123,7 +125,7 @@ def _portion(stores: Stores, names: _Names, where: str, values: list[bytes], *, 
         f"FROM {names.chain(Level.IMAGE)} WHERE {where} LIMIT {PORTION}"
     )
     with stores.writer.exclusive() as connection:
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(BEGIN)
         rows = connection.execute(select, values).fetchall()
         notes: list[_Note] = []
         try:
@@ -133,7 +135,9 @@ def _portion(stores: Stores, names: _Names, where: str, values: list[bytes], *, 
                 connection.execute(f"DELETE FROM {table} WHERE {key} = CAST(? AS TEXT)", row[:1])  # noqa: S608
             for series in {row[3] for row in rows}:
                 _delete_upwards(connection, names, series)
-            connection.execute("COMMIT")
+            connection.execute(COMMIT)
+        except UnknownOutcomeError:  # the next start finds out: what has no row any more goes then
+            raise
         except BaseException:
             for note in notes:
                 note.home.settle(note.token)
@@ -164,7 +168,7 @@ def _remove(stores: Stores, note: _Note) -> None:
     note.home.settle(note.token)
 
 
-def _delete_upwards(connection: sqlite3.Connection, names: _Names, key: bytes | None) -> None:
+def _delete_upwards(connection: Connection, names: _Names, key: bytes | None) -> None:
     """A series without images goes, then its study and its patient if they have nothing else."""
     for level in (Level.SERIES, Level.STUDY, Level.PATIENT):
         if key is None:
@@ -182,11 +186,11 @@ def _delete_upwards(connection: sqlite3.Connection, names: _Names, key: bytes | 
 def _delete_childless(stores: Stores, names: _Names, level: Level, keys: Mapping[str, bytes]) -> None:
     """Rows that never had an image, left by another program."""
     with stores.writer.exclusive() as connection:
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(BEGIN)
         for at in range(Level.SERIES, level - 1, -1):
             where, values = names.conditions(Level(at), keys)
             table, key = names.tables[at], names.keys[at]
             found = connection.execute(f"SELECT {table}.{key} FROM {names.chain(Level(at))} WHERE {where}", values)  # noqa: S608
             for (value,) in found.fetchall():
                 connection.execute(names.delete_childless(Level(at)), (value, value))
-        connection.execute("COMMIT")
+        connection.execute(COMMIT)

@@ -7,11 +7,12 @@ import os
 import signal
 import stat
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from dgate.archive import fixups
-from dgate.archive.incoming import SUCCESS, Edit, IncomingObject
+from dgate.archive.incoming import SUCCESS, Edit, IncomingObject, begin
 from dgate.archive.part10 import NotDicomError, read_meta
 from dgate.archive.writer import shown
 from dgate.interfaces import StoreRequest
@@ -76,17 +77,20 @@ def add_file(
     return True
 
 
-def take(stores: Stores, fd: int, edit: Edit | None = None, *, sync: bool = False) -> Verdict:
+def take(stores: Stores, fd: int, edit: Edit | None = None, *, sync: bool = False, dropped: bool = False) -> Verdict:
     """Store the object in an open file, unless somebody writes to it. Never raises for a bad file.
 
-    With `sync` the copy is on disk before this returns: for who removes the file then.
+    With `sync` the copy is on disk before this returns: for who removes the file then. Converters may be for objects
+    from the network alone; then they leave a `dropped` one as it is.
     """
+    if dropped and stores.converters is not None and not stores.converters.for_dropped:
+        stores = replace(stores, converters=None)
     try:
         before = os.fstat(fd)
         if is_written_to(fd):
             return Verdict.BUSY
         code = stores.options.dropped_compression
-        incoming = IncomingObject(stores, _request(fd), code, edit=edit, sync=sync)
+        incoming = begin(stores, _request(fd, stores.options.ae_title), code, edit=edit, sync=sync)
     except NotDicomError as error:
         stores.log.console(f"***Object cannot be parsed: {error}")
         return Verdict.REFUSED
@@ -113,15 +117,15 @@ def is_written_to(fd: int) -> bool:
     return False
 
 
-def _request(fd: int) -> StoreRequest:
-    """Position the file at its data set. Raises `NotDicomError`, OSError."""
+def _request(fd: int, ae_title: str) -> StoreRequest:
+    """Position the file at its data set; it comes from ourselves. Raises `NotDicomError`, OSError."""
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         raise NotDicomError("it is no regular file")
     with os.fdopen(os.dup(fd), "rb") as file:
         file.seek(0)
         meta = read_meta(file)
     os.lseek(fd, meta.offset, os.SEEK_SET)
-    return StoreRequest(meta.sop_class, meta.sop_instance, meta.transfer_syntax, "", "")
+    return StoreRequest(meta.sop_class, meta.sop_instance, meta.transfer_syntax, ae_title, ae_title)
 
 
 def _store(incoming: IncomingObject, fd: int, before: os.stat_result) -> Verdict:

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dgate.archive.incoming import StoreFault
-from dgate.archive.index import DatabaseError
+from dgate.archive.index import FAULTS, DatabaseError
 
 if TYPE_CHECKING:
     from dgate.archive.index import ReaderPool
@@ -57,7 +56,7 @@ class FillIn:
             raise StoreFault(f"***Worklist cannot be read: {error}") from error
         try:
             found: tuple[bytes | None, ...] | None = connection.execute(self._sql, (accession,)).fetchone()
-        except sqlite3.Error as error:
+        except FAULTS as error:
             connection.close()
             raise StoreFault(f"***Worklist cannot be read: {error}") from error
         self._readers.give_back(connection)

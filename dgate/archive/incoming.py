@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from dgate.archive import fixups
 from dgate.archive.compression import UNCOMPRESSED, code_for, decide
@@ -24,8 +25,12 @@ from dgate.archive.spool import Spool
 from dgate.archive.tables import Tables
 from dgate.archive.transcode import Transcoder
 from dgate.archive.vrs import VRFile
-from dgate.archive.writer import Entry, Outcome, Writer, shown
+from dgate.archive.writer import Entry, Location, Outcome, Writer, shown
 from dgate.interfaces import Log, StoreRequest
+
+if TYPE_CHECKING:
+    from dgate.archive.database.base import Executing
+    from dgate.rules.converters import Converters
 
 HEAD_LIMIT = 1024 * 1024
 """So many bytes of a head are kept in memory. A longer one goes to the file as it is, and can no longer be fixed."""
@@ -38,6 +43,26 @@ _META_GROUPS = (b"\x02\x00", b"\x00\x02")
 Piece = bytes | memoryview
 Edit = Callable[[Mapping[int, bytes]], dict[int, bytes]]
 """Makes attributes that are to change out of the received ones; of those only that `fixups.apply` can write."""
+
+
+class Ticket(Protocol):
+    """What is queued with one object's rows."""
+
+    def put(self, connection: Executing, where: Location) -> None:
+        """Queue it, in the transaction of the rows."""
+
+    def settle(self, *, stored: bool) -> None:
+        """The object is stored, or it is not."""
+
+
+class Exports(Protocol):
+    """Who wants to know of each object that is stored."""
+
+    def entering(self, request: StoreRequest, uid: bytes) -> Ticket | None:
+        """This object is about to be entered."""
+
+    def finished(self) -> None:
+        """This thread has done with an object, stored or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +79,19 @@ class Stores:
     log: Log
     counter: itertools.count[int]
     vrs: VRFile
+    converters: Converters | None = None
+    exports: Exports | None = None
+
+
+def begin(
+    stores: Stores, request: StoreRequest, compression: str, *, edit: Edit | None = None, sync: bool = False
+) -> IncomingObject:
+    """Start receiving an object, with or without converters."""
+    if stores.converters is None:
+        return IncomingObject(stores, request, compression, edit=edit, sync=sync)
+    from dgate.archive.converted import ConvertedObject
+
+    return ConvertedObject(stores, request, compression, stores.converters, edit=edit, sync=sync)
 
 
 class StoreFault(Exception):  # noqa: N818 - the object's fault, not ours
@@ -63,12 +101,19 @@ class StoreFault(Exception):  # noqa: N818 - the object's fault, not ours
 class IncomingObject:
     """Implements `Incoming` of dgate.interfaces. `compression` is the setting for objects that come this way.
 
-    `edit` changes the object before it is stored; `sync` has its bytes on disk before it counts as stored. After a
-    failure `our_fault` says that the object itself may be good.
+    `edit` changes the object before it is stored; `wanted` are the attributes to read of it. `sync` has its bytes on
+    disk before it counts as stored. After a failure `our_fault` says that the object itself may be good.
     """
 
     def __init__(
-        self, stores: Stores, request: StoreRequest, compression: str, *, edit: Edit | None = None, sync: bool = False
+        self,
+        stores: Stores,
+        request: StoreRequest,
+        compression: str,
+        *,
+        edit: Edit | None = None,
+        sync: bool = False,
+        wanted: frozenset[int] | None = None,
     ) -> None:
         self._stores = stores
         self._request = request
@@ -77,17 +122,19 @@ class IncomingObject:
         self._sync = sync or stores.options.sync_files
         self.our_fault = False
         self._encoding = encoding_of(request.transfer_syntax)
-        self._walker = Walker(self._encoding, stores.wanted)
+        self._walker = Walker(self._encoding, wanted or stores.wanted)
         self._compressed = request.transfer_syntax not in UNCOMPRESSED
         self._raw = stores.syntax.raw and not self._compressed
         self._held: list[bytes] = []
         self._held_size = 0
+        self._begun = False
         self._first = b""  # the first element's group, as received
         self._spilled = False
         self._spool: Spool | None = None
         self._temporary = b""
         self._fd = -1
         self._transcoder: Transcoder | None = None
+        self._syntax = request.transfer_syntax
         self._uid = b""
         self._fault = ""
         if request.transfer_syntax == DEFLATED:
@@ -116,6 +163,9 @@ class IncomingObject:
         except OSError as error:
             self.our_fault = True
             self._fail(_trouble(error))
+        finally:
+            if self._stores.exports is not None:
+                self._stores.exports.finished()
         self._stores.log.console(self._fault)
         return self._stores.options.failed_status
 
@@ -133,7 +183,7 @@ class IncomingObject:
             walker.feed(fragment)
         if walker.fault:
             raise StoreFault(f"***Object cannot be parsed: {walker.fault}")
-        if self._fd >= 0:
+        if self._begun:
             self._send(fragments)
         elif walker.head_end is not None:
             self._begin([*self._held, *fragments])
@@ -149,33 +199,51 @@ class IncomingObject:
         walker.end()
         if walker.fault:
             raise StoreFault(f"***Object cannot be parsed: {walker.fault}")
-        if self._fd < 0:
+        if not self._begun:
             self._begin(self._held)
         elif self._spilled and (self._edit or fixups.fix(walker.values, self._stores.options).changes):
             raise StoreFault("***Object needs fixing, but its header is too long")
-        if self._uid != _sop_uid(walker.values):
+        if self._uid != sop_uid(walker.values):
             raise StoreFault("***Object has no SOP instance UID before its long header")
         if self._transcoder is not None:
             self._write_all(self._transcoder.end())
 
     def _begin(self, pieces: list[Piece] | list[bytes]) -> None:
-        """The head is known (or too long): fix it, choose a device, open the file and write what is there."""
-        values, stores = self._walker.values, self._stores
-        self._uid = _sop_uid(values)
+        """The head is known (or too long): fix it and write what is there."""
+        values = self._walker.values
+        self._uid = sop_uid(values)
         if self._first == b"\0\0":
             raise StoreFault("***Object begins with command elements")
         self._spilled = self._walker.head_end is None
         if not self._spilled:
             pieces = self._fixed(list(pieces))
-            self._uid = _sop_uid(values)
+            self._uid = sop_uid(values)
         elif self._first in _META_GROUPS:
             raise StoreFault("***Object begins with group 0002 and has a very long header")
-        self._spool, free = stores.devices.choose()
-        stores.log.debug(f"FreeStore Left {free} on {os.fsdecode(self._spool.root)}")
-        self._temporary, self._fd = self._spool.create()
         self._held = []
-        self._write_all([self._header(values)])
-        self._send(pieces)
+        self._begun = True
+        self._prepare()
+        self._open(pieces)
+
+    def _open(self, pieces: Sequence[Piece]) -> None:
+        """Open the file, with the first pieces in it and what stands before the data set."""
+        self._create()
+        start = self._start(self._walker.values)
+        if self._transcoder is None:
+            self._write_all([start, *pieces])
+        else:
+            self._write_all([start])
+            self._send(pieces)
+
+    def _create(self) -> None:
+        """Choose a device and make a file there."""
+        self._spool, free = self._choose()
+        self._stores.log.debug(f"FreeStore Left {free} on {os.fsdecode(self._spool.root)}")
+        self._temporary, self._fd = self._spool.create()
+
+    def _choose(self) -> tuple[Spool, int]:
+        """The device and its free space. Raises `NoDeviceError`."""
+        return self._stores.devices.choose()
 
     def _fixed(self, pieces: list[Piece]) -> list[Piece]:
         """The pieces with the head changed; untouched if there is nothing to change."""
@@ -195,15 +263,18 @@ class IncomingObject:
             self._stores.log.console(line)
         return [head, memoryview(whole)[end:]]
 
-    def _header(self, values: dict[int, bytes]) -> bytes:
-        """What stands before the data set in the file; sets up the conversion of the data set where one is due."""
+    def _prepare(self) -> None:
+        """Set up the conversion of the data set where one is due."""
+        if self._raw and self._encoding.explicit:
+            self._transcoder = Transcoder(self._encoding, explicit=False)
+        self._syntax = IMPLICIT_LITTLE if self._raw else self._convert()
+
+    def _start(self, values: dict[int, bytes]) -> bytes:
+        """What stands before the data set in the file, once it is known how that is written."""
         if self._raw:
-            if self._encoding.explicit:
-                self._transcoder = Transcoder(self._encoding, explicit=False)
             return raw_header(IMPLICIT_LITTLE.encode())
-        syntax = self._convert()
         sop_class = values.get(SOP_CLASS, b"").strip(b"\0 ") or self._request.sop_class_uid.encode("latin-1", "replace")
-        return header(sop_class, self._uid, syntax.encode("latin-1", "replace"))
+        return header(sop_class, self._uid, self._syntax.encode("latin-1", "replace"))
 
     def _convert(self) -> str:
         """Set up the conversion that the compression code asks for; returns the transfer syntax that results."""
@@ -232,16 +303,7 @@ class IncomingObject:
             raise StoreFault(f"***Object cannot be converted: {self._transcoder.fault}")
 
     def _write_all(self, pieces: Sequence[Piece]) -> None:
-        """Write views as they are, however many, however little the system takes at once."""
-        if len(pieces) > _VECTORS:
-            for first in range(0, len(pieces), _VECTORS):
-                self._write_all(pieces[first : first + _VECTORS])
-            return
-        total = sum(map(len, pieces))
-        written = os.writev(self._fd, pieces) if total else 0
-        while written < total:
-            rest = memoryview(b"".join(pieces))[written:]
-            written += os.write(self._fd, rest)
+        write_pieces(self._fd, pieces)
 
     # -- the end
 
@@ -256,10 +318,12 @@ class IncomingObject:
         rows = stores.rows.make(values, big_endian=self._encoding.big_endian)
         placement = Placement(stores.options, stores.devices, spool, self._temporary, self._path(), self._uid)
         self._report_attributes(rows.truncations, placement.path)
-        outcome = stores.writer.submit(Entry(rows, placement, placement.path))
+        ticket = None if stores.exports is None else stores.exports.entering(self._request, self._uid)
+        entry = Entry(rows, placement, placement.path, also=None if ticket is None else ticket.put)
+        outcome = stores.writer.submit(entry)
         self.our_fault = outcome == Outcome.FAILED
         if outcome != Outcome.STORED:
-            spool.discard(self._temporary)
+            spool.discard(placement.temporary)
         elif (mirror := stores.devices.mirror_of(spool)) is not None:
             copy_to(mirror, spool, placement.path, stores.log)
         full_path = os.fsdecode(spool.root + placement.path)
@@ -267,6 +331,8 @@ class IncomingObject:
             stores.log.console(f"File already exists: {full_path}")
         elif outcome == Outcome.STORED:
             stores.log.console(f"{'Rewritten' if placement.rewritten else 'Written'} file: {full_path}")
+        if ticket is not None:
+            ticket.settle(stored=outcome == Outcome.STORED)
         return SUCCESS if outcome in (Outcome.STORED, Outcome.KEPT) else stores.options.failed_status
 
     def _path(self) -> bytes:
@@ -311,7 +377,20 @@ class IncomingObject:
             self._spool = None
 
 
-def _sop_uid(values: dict[int, bytes]) -> bytes:
+def write_pieces(descriptor: int, pieces: Sequence[Piece]) -> None:
+    """Write views as they are, however many, however little the system takes at once. Raises OSError."""
+    if len(pieces) > _VECTORS:
+        for first in range(0, len(pieces), _VECTORS):
+            write_pieces(descriptor, pieces[first : first + _VECTORS])
+        return
+    total = sum(map(len, pieces))
+    written = os.writev(descriptor, pieces) if total else 0
+    while written < total:
+        rest = memoryview(b"".join(pieces))[written:]
+        written += os.write(descriptor, rest)
+
+
+def sop_uid(values: dict[int, bytes]) -> bytes:
     """The data set's own UID, which goes before the command's. Raises `StoreFault` if it has none that can be a key."""
     uid = values.get(SOP_UID, b"").split(b"\0", 1)[0].strip(b" ")
     if not uid or len(uid) > 64:

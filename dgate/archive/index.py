@@ -1,95 +1,70 @@
-"""Connections to the index database, and the bounded pool the queries read through.
-
-SQLite runs in WAL mode: queries never wait for stores. `synchronous=NORMAL` makes a commit safe against the death of
-the process at any moment; after a loss of power the last commits may be gone, but the database is whole. (The original
-runs with OFF.) `SQLiteStartup = PRAGMA synchronous = FULL` asks for more: each commit is synced, and each file before.
-"""
+"""Connections to the index database, whichever it is, and the bounded pool the queries read through."""
 
 from __future__ import annotations
 
-import os
-import sqlite3
 from collections import deque
 from typing import TYPE_CHECKING
 
+from dgate.archive.database.faults import FAULTS, DatabaseError
+
 if TYPE_CHECKING:
+    from dgate.archive.database.base import Connection, Driver
     from dgate.archive.options import ArchiveOptions
 
-BUSY_SECONDS = 5.0
-"""How long a store waits for another process that holds the database locked, before it fails."""
+__all__ = ["FAULTS", "DatabaseError", "ReaderPool", "connect", "driver_for"]
 
 
-class DatabaseError(Exception):
-    """The index cannot be used; the text says which and why."""
+def driver_for(options: ArchiveOptions) -> Driver:
+    """The driver that the settings name. Raises `DatabaseError` where its package is not installed."""
+    try:
+        if options.driver == "postgres":
+            from dgate.archive.database.postgres import PostgresDriver
+
+            return PostgresDriver(options)
+        if options.driver == "mysql":
+            from dgate.archive.database.mysql import MySQLDriver
+
+            return MySQLDriver(options)
+    except ImportError as error:
+        raise DatabaseError(f"The driver for {options.driver} is missing, a Python package: {error}.") from error
+    from dgate.archive.database.sqlite import SQLiteDriver
+
+    return SQLiteDriver(options)
 
 
-def connect(options: ArchiveOptions, *, create: bool = False) -> sqlite3.Connection:
+def connect(options: ArchiveOptions, *, create: bool = False, writing: bool = False) -> Connection:
     """Open the index database; text comes back as the bytes that are stored. Raises `DatabaseError`."""
-    mode = "rwc" if create else "rw"
-    try:
-        connection = sqlite3.connect(
-            f"file:{_quoted(options.database)}?mode={mode}",
-            uri=True,
-            timeout=BUSY_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-    except sqlite3.Error as error:
-        raise DatabaseError(f"The database {options.database} cannot be opened: {error}.") from error
-    try:
-        connection.text_factory = bytes
-        _prepare(connection, options)
-    except sqlite3.Error as error:
-        connection.close()
-        raise DatabaseError(f"The database {options.database} cannot be used: {error}.") from error
-    return connection
-
-
-def _prepare(connection: sqlite3.Connection, options: ArchiveOptions) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    if options.startup:
-        connection.execute(options.startup)
-    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
-
-
-def _quoted(path: str) -> str:
-    """A path inside a `file:` URI."""
-    return os.path.abspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-
-
-def identity(path: str) -> tuple[int, int] | None:
-    """Which file a path names now; None if there is none. A database replaced behind our back shows here."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
+    return driver_for(options).connect(create=create, writing=writing)
 
 
 class ReaderPool:
     """Connections for queries. A few stay open for the next query; more are opened when needed and closed after."""
 
     def __init__(self, options: ArchiveOptions, keep: int = 4) -> None:
-        self._options = options
+        self._driver = driver_for(options)
         self._keep = keep
-        self._idle: deque[sqlite3.Connection] = deque()
-        self._identity = identity(options.database)
+        self._idle: deque[Connection] = deque()
+        self._identity = self._driver.identity()
 
-    def borrow(self) -> sqlite3.Connection:
+    def borrow(self) -> Connection:
         """A connection nobody else uses. Raises `DatabaseError`."""
-        current = identity(self._options.database)
+        current = self._driver.identity()
         if current != self._identity:
             self.close()
             self._identity = current
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return connect(self._options)
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return self._driver.connect()
+            if connection.alive():
+                return connection
+            connection.close()
 
-    def give_back(self, connection: sqlite3.Connection) -> None:
+    def give_back(self, connection: Connection) -> None:
         """Return a borrowed connection, with no statement open on it."""
-        if len(self._idle) < self._keep and identity(self._options.database) == self._identity:
+        same = self._driver.identity() == self._identity
+        if len(self._idle) < self._keep and same and connection.alive():
             self._idle.append(connection)
         else:
             connection.close()

@@ -9,6 +9,7 @@ import re
 import struct
 from dataclasses import dataclass
 
+from dgate.archive.database.dialect import SQLITE, VALUE, Dialect
 from dgate.archive.identifier import BAD_IDENTIFIER, Key
 from dgate.archive.tables import Column
 from dgate.interfaces import QueryFailure
@@ -16,7 +17,6 @@ from dgate.interfaces import QueryFailure
 MAX_LIST = 30_000
 """UIDs in one list: SQLite takes 32766 parameters in one statement."""
 
-_VALUE = "CAST(? AS TEXT)"
 _STARS = re.compile(rb"\*{2,}")
 _SPECIAL = re.compile(rb"[%_!]")
 _NUMBERS = {"UINT16": "H", "UINT32": "L"}
@@ -34,7 +34,9 @@ class Condition:
 NEVER = Condition("1 = 0")
 
 
-def condition(column: Column, name: str, key: Key, *, big_endian: bool = False) -> Condition | None:
+def condition(
+    column: Column, name: str, key: Key, *, big_endian: bool = False, dialect: Dialect = SQLITE
+) -> Condition | None:
     """The condition for one key on the column called `name` in SQL; None where everything matches.
 
     Raises `QueryFailure` for a list that is too long.
@@ -43,15 +45,16 @@ def condition(column: Column, name: str, key: Key, *, big_endian: bool = False) 
     if not text.strip(b"*"):
         return None
     if column.source != column.tag:
-        return _in_list(name, text, column.length)
+        return _in_list(dialect.like.format(name=name), text, column.length)
     if column.dt == "UI" and b"\\" in text:
         return _uid_list(name, text)
     if column.dt in ("DATE", "TIME") and b"-" in text:
-        return _range(name, text)
+        return _range(dialect.bytewise.format(name=name), text)
     if b"*" in text or b"?" in text:
-        return _like(name, text, column.length)
-    blind = " COLLATE NOCASE" if column.dt == "ISTR" else ""
-    return Condition(f"{name} = {_VALUE}{blind}", (text,))
+        like = dialect.like_date if column.is_date else dialect.like
+        return _like(like.format(name=name), text, column.length)
+    equal = dialect.blind if column.dt == "ISTR" else f"{{name}} = {VALUE}"
+    return Condition(equal.format(name=name), (text,))
 
 
 def _text(column: Column, key: Key, *, big_endian: bool) -> bytes:
@@ -70,32 +73,32 @@ def like_pattern(text: bytes) -> bytes:
     return escaped.replace(b"*", b"%").replace(b"?", b"_")
 
 
-def _like(name: str, text: bytes, length: int) -> Condition:
+def _like(like: str, text: bytes, length: int) -> Condition:
     """A pattern that needs more characters than the column holds can match nothing; it would only cost time."""
     if len(text) - text.count(b"*") > length:
         return NEVER
-    return Condition(f"{name} LIKE {_VALUE} ESCAPE '!'", (like_pattern(text),))
+    return Condition(like, (like_pattern(text),))
 
 
-def _in_list(name: str, text: bytes, length: int) -> Condition:
+def _in_list(like: str, text: bytes, length: int) -> Condition:
     """One value within a stored list (ModalitiesInStudy). A pattern is held against the whole list only."""
     if b"*" in text or b"?" in text:
-        return _like(name, text, length)
+        return _like(like, text, length)
     if b"\\" in text or len(text) > length:
         return NEVER
     one = like_pattern(text)
     patterns = (one, one + b"\\%", b"%\\" + one, b"%\\" + one + b"\\%")
-    return Condition("(" + " OR ".join([f"{name} LIKE {_VALUE} ESCAPE '!'"] * 4) + ")", patterns)
+    return Condition("(" + " OR ".join([like] * 4) + ")", patterns)
 
 
 def _uid_list(name: str, text: bytes) -> Condition:
     uids = tuple(dict.fromkeys(uid for part in text.split(b"\\") if 0 < len(uid := part.strip(b"\0 ")) <= 64))
     if len(uids) > MAX_LIST:
         raise QueryFailure(BAD_IDENTIFIER, f"a list of {len(uids)} UIDs; at most {MAX_LIST} are searched at once")
-    return Condition(f"{name} IN ({', '.join([_VALUE] * len(uids))})", uids) if uids else NEVER
+    return Condition(f"{name} IN ({', '.join([VALUE] * len(uids))})", uids) if uids else NEVER
 
 
 def _range(name: str, text: bytes) -> Condition | None:
     low, _, high = (part.strip(b" ") for part in text.partition(b"-"))
-    parts = [f"{name} >= {_VALUE}"] * bool(low) + [f"{name} <= {_VALUE}"] * bool(high)
+    parts = [f"{name} >= {VALUE}"] * bool(low) + [f"{name} <= {VALUE}"] * bool(high)
     return Condition(" AND ".join(parts), tuple(part for part in (low, high) if part)) if parts else None

@@ -62,5 +62,8 @@ class InPlace:
     def undo(self) -> None:
         """The file stays."""
 
+    def withdraw(self) -> None:
+        """The file stays."""
+
     def settle(self) -> None:
         """The file stays."""

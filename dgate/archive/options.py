@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dgate.archive.compression import setting_or_mode
 
 if TYPE_CHECKING:
+    from dgate.config.reader import Driver
     from dgate.config.settings import Settings
 
 _ORIGINAL_STARTUP = "pragmasynchronous=off"
@@ -18,7 +19,16 @@ class ArchiveOptions:
     """Settings of storage, database and query."""
 
     ae_title: str
+    driver: Driver
     database: str
+    """SQLite: the file. A server's: its name there."""
+    host: str
+    username: str
+    password: str = field(repr=False)
+    password_file: str
+    """Goes before the password, when there is one."""
+    latin1: bool
+    """A server's texts are in UTF-8 and what is received is latin-1: converted at the border."""
     startup: str
     """A statement of the operator's own to run on each connection. The original's default is not one."""
     devices: tuple[bytes, ...]
@@ -54,16 +64,27 @@ class ArchiveOptions:
     @property
     def sync_files(self) -> bool:
         """Whether the operator asked for durability against loss of power: then files are synced as commits are."""
-        words = self.startup.lower()
+        words = self.startup.lower() if self.driver == "sqlite" else ""
         return "synchronous" in words and ("full" in words or "extra" in words)
 
 
 def options_from(settings: Settings) -> ArchiveOptions:
     """Pick what the archive uses."""
-    startup = settings.sqlite_startup.strip().rstrip(";")
+    startups = {
+        "sqlite": settings.sqlite_startup,
+        "postgres": settings.postgres_startup,
+        "mysql": settings.mysql_startup,
+    }
+    startup = startups[settings.driver].strip().rstrip(";")
     return ArchiveOptions(
         ae_title=settings.ae_title,
+        driver=settings.driver,
         database=settings.database,
+        host=settings.sql_host,
+        username=settings.username,
+        password=settings.password,
+        password_file=settings.password_file,
+        latin1=settings.utf8_to_db and settings.utf8_from_db,
         startup="" if startup.lower().replace(" ", "") == _ORIGINAL_STARTUP else startup,
         devices=tuple(folder.encode("utf-8", "surrogateescape") for folder in settings.mag_devices),
         full_threshold=settings.mag_full_threshold,

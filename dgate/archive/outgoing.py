@@ -48,6 +48,11 @@ class StoredFile:
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
 
+    def detach(self) -> int:
+        """Give the descriptor away, at any position, and own it no longer."""
+        descriptor, self._descriptor = self._descriptor, -1
+        return descriptor
+
     def sync(self) -> None:
         """Have it on stable storage. Raises OSError."""
         os.fsync(self._descriptor)

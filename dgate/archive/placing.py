@@ -28,7 +28,7 @@ class Placement:
         self._options = options
         self._devices = devices
         self._spool = spool
-        self._temporary = temporary
+        self.temporary = temporary
         self._uid = uid
         self._aside = b""
         self._token = b""
@@ -43,7 +43,7 @@ class Placement:
         try:
             self._make_room()
             self._token = self._spool.intend(self._uid, self.path, self._aside)
-            self._spool.put(self._temporary, self.path)
+            self._spool.put(self.temporary, self.path)
         except OSError:
             self._restore()
             raise
@@ -55,6 +55,14 @@ class Placement:
             if not self._aside:
                 self._spool.remove(self.path)
             self._restore()
+
+    def withdraw(self) -> None:
+        """See `Content`: the file goes back to the spool, under another name."""
+        with contextlib.suppress(OSError):
+            self.temporary = self._spool.set_aside(self.path)
+        self.undo()
+        self._aside = self._token = b""
+        self._obsolete = None
 
     def settle(self) -> None:
         """See `Content`."""

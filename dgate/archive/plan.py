@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import dataclass
 
+from dgate.archive.database.dialect import DIALECTS, Dialect
 from dgate.archive.identifier import BAD_IDENTIFIER, RETRIEVE_AE_TAG, Answer, Identifier, Key
 from dgate.archive.matching import Condition, condition
 from dgate.archive.options import ArchiveOptions
@@ -24,6 +26,12 @@ COMPUTED: dict[int, tuple[Level, Level]] = {
     0x00201209: (Level.SERIES, Level.IMAGE),
 }
 """Number of (patient, study, series) related (studies, series, instances): level asked at, level counted."""
+
+
+_COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?")
+_DIRECTION = re.compile(r" +(asc|desc)\Z", re.IGNORECASE)
+_NUMERIC = frozenset({"accesstime", "qtimestamp", "qflags"})
+"""The columns that hold numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ class Plan:
     order: str
     limit: int | None
     offset: int
+    dialect: Dialect
 
 
 def make_plan(identifier: Identifier, tables: Tables, options: ArchiveOptions, *, big_endian: bool = False) -> Plan:
@@ -54,6 +63,7 @@ def make_plan(identifier: Identifier, tables: Tables, options: ArchiveOptions, *
     outputs: list[Output] = []
     conditions: list[Condition] = []
     level = top = identifier.level
+    dialect = DIALECTS[options.driver]
     for key in identifier.keys:
         found = find_column(tables, level, key.tag)
         if found is None:
@@ -63,14 +73,16 @@ def make_plan(identifier: Identifier, tables: Tables, options: ArchiveOptions, *
         name = f"{tables.levels[at].name}.{column.name}"
         top = min(top, at)
         outputs.append(Output(Answer(key.tag, key.vr, column.dt), name))
-        demanded = condition(column, name, key, big_endian=big_endian)
+        demanded = condition(column, name, key, big_endian=big_endian, dialect=dialect)
         conditions += [demanded] if demanded else []
     if not any(output.sql for output in outputs):
         raise QueryFailure(BAD_IDENTIFIER, "no key of the query is in the database")
     order, order_top = _order(identifier, tables, options)
     distinct = not any(output.answer.tag == tables.levels[level].key.tag for output in outputs)
     limit, offset = _number(identifier, LIMIT_TAG), _number(identifier, OFFSET_TAG)
-    return Plan(level, min(top, order_top), tuple(outputs), tuple(conditions), distinct, order, limit, offset or 0)
+    return Plan(
+        level, min(top, order_top), tuple(outputs), tuple(conditions), distinct, order, limit, offset or 0, dialect
+    )
 
 
 def find_column(tables: Tables, level: Level, tag: int) -> tuple[Level, Column] | None:
@@ -150,15 +162,33 @@ def _number(identifier: Identifier, tag: int) -> int | None:
     return int(text) if text.isdigit() and len(text) <= 9 else None
 
 
+def sorting(order: str, dialect: Dialect, *, distinct: bool) -> tuple[list[str], str]:
+    """What has to be selected beside the outputs so that it can be sorted by, and the text of ORDER BY."""
+    parts = [_sorted(part.strip(), dialect) for part in order.split(",")] if order else []
+    more = [expression for expression, _ in parts] if distinct and dialect.sorts_selected else []
+    return more, ", ".join(expression + direction for expression, direction in parts)
+
+
+def _sorted(part: str, dialect: Dialect) -> tuple[str, str]:
+    """An expression and its direction: columns of text in byte order, an expression of the operator's own as it is."""
+    direction = _DIRECTION.search(part)
+    expression = part[: direction.start()] if direction else part
+    empty = dialect.empty_first[direction is not None and direction[1].lower() == "desc"]
+    if _COLUMN.fullmatch(expression) and expression.rpartition(".")[2].lower() not in _NUMERIC:
+        expression = dialect.bytewise.format(name=expression)
+    return expression, (direction[0] if direction else "") + empty
+
+
 def statement(plan: Plan, tables: Tables) -> tuple[str, tuple[bytes, ...]]:
-    """The SELECT and its parameters; the columns are the outputs that have an expression, in order."""
-    columns = ", ".join(output.sql for output in plan.outputs if output.sql)
+    """The SELECT and its parameters; the columns are the outputs that have an expression, in order, and then others."""
+    more, order = sorting(plan.order, plan.dialect, distinct=plan.distinct)
+    columns = ", ".join([*(output.sql for output in plan.outputs if output.sql), *more])
     chain = [tables.levels[at] for at in range(plan.level, plan.top - 1, -1)]
     joins = "".join(_join(below, above) for below, above in itertools.pairwise(chain))
     where = " AND ".join(part.sql for part in plan.conditions)
     text = f"SELECT {'DISTINCT ' if plan.distinct else ''}{columns} FROM {chain[0].name}{joins}"  # noqa: S608
     text += f" WHERE {where}" if where else ""
-    text += f" ORDER BY {plan.order}" if plan.order else ""
+    text += f" ORDER BY {order}" if order else ""
     if plan.limit is not None or plan.offset:
-        text += f" LIMIT {-1 if plan.limit is None else plan.limit} OFFSET {plan.offset}"
+        text += f" LIMIT {plan.dialect.no_limit if plan.limit is None else plan.limit} OFFSET {plan.offset}"
     return text, tuple(parameter for part in plan.conditions for parameter in part.parameters)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from dgate.archive.elements import Encoding, encode_element, encoding_of
 from dgate.archive.identifier import BAD_IDENTIFIER, CHARACTER_SET_TAG, LEVEL_TAG, Identifier, parse_identifier
-from dgate.archive.index import DatabaseError, ReaderPool
+from dgate.archive.index import FAULTS, DatabaseError, ReaderPool
 from dgate.archive.options import ArchiveOptions
 from dgate.archive.plan import Output, Plan, make_plan, statement
 from dgate.archive.search import Row, Search
 from dgate.archive.tables import Tables
 from dgate.archive.writer import shown
 from dgate.interfaces import Log, QueryFailure, QueryModel
+
+if TYPE_CHECKING:
+    from dgate.archive.database.base import Connection, Cursor
 
 _MODEL_NAMES: dict[QueryModel, str] = {
     "patient": "PatientRoot",
@@ -64,20 +67,20 @@ class Finder:
             self._log.console(f"***{error}")
             raise QueryFailure(BAD_IDENTIFIER, "the database cannot be opened") from error
         try:
-            cursor = connection.execute(search.sql, search.parameters)
-        except sqlite3.Error as error:
+            cursor = connection.stream(search.sql, search.parameters)
+        except FAULTS as error:
             connection.close()
-            raise _failure(error) from error
+            raise _failure(connection, error) from error
         return self._rows(connection, cursor, search)
 
-    def _rows(self, connection: sqlite3.Connection, cursor: sqlite3.Cursor, search: Search) -> Iterator[bytes]:
+    def _rows(self, connection: Connection, cursor: Cursor, search: Search) -> Iterator[bytes]:
         count = 0
         try:
             for row in cursor:
                 count += 1
                 yield search.encode(row)
-        except sqlite3.Error as error:
-            raise _failure(error) from error
+        except FAULTS as error:
+            raise _failure(connection, error) from error
         finally:
             cursor.close()
             self._readers.give_back(connection)
@@ -85,8 +88,8 @@ class Finder:
             self._log.console(f"C-Find ({search.name}) located {count} records")
 
 
-def _failure(error: sqlite3.Error) -> QueryFailure:
-    return QueryFailure(BAD_IDENTIFIER, f"SQLITEExec error: {error}")
+def _failure(connection: Connection, error: Exception) -> QueryFailure:
+    return QueryFailure(BAD_IDENTIFIER, f"{connection.dialect.executes} error: {error}")
 
 
 class _Encoder:

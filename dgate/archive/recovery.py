@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 
-from dgate.archive.index import DatabaseError
+from dgate.archive.index import FAULTS
 from dgate.archive.objectfile import FileReader, InPlace
 from dgate.archive.part10 import NotDicomError
 from dgate.archive.spool import DELETED, OBSOLETE, Intention, Spool
@@ -57,7 +56,7 @@ def _settle(intention: Intention, spool: Spool, writer: Writer, reader: FileRead
         if not spool.exists(intention.path):
             return True
         return _adopt(intention.path, spool, writer, reader, log)
-    except (DatabaseError, sqlite3.Error):
+    except FAULTS:
         return False
     except OSError as error:
         log.console(f"***Recovery of {shown(intention.path)}: {error.strerror}")

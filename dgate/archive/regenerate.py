@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from dgate.archive.checkpoint import Checkpoint
 from dgate.archive.devices import MAG, MIRROR
 from dgate.archive.filename import NOT_OBJECTS
 from dgate.archive.heads import Portion, read_head, read_heads
-from dgate.archive.index import DatabaseError
+from dgate.archive.index import FAULTS, DatabaseError
 from dgate.archive.objectfile import FileReader, InPlace
 from dgate.archive.options import ArchiveOptions, options_from
 from dgate.archive.progress import Progress
@@ -33,6 +32,7 @@ from dgate.archive.tables import Level, Tables, make_tables
 from dgate.archive.writer import Entry, Location, Outcome, Writer, shown
 
 if TYPE_CHECKING:
+    from dgate.archive.database.base import Connection
     from dgate.archive.dropped import Taking
     from dgate.config.kfactor import KFactor
     from dgate.config.settings import Settings
@@ -97,7 +97,7 @@ def _work(options: ArchiveOptions, tables: Tables, log: Log, progress: Progress,
 
     devices = [(b"%s%d" % (MIRROR, number), root) for number, root in enumerate(options.mirrors)]
     devices += [(b"%s%d" % (MAG, number), root) for number, root in enumerate(options.devices)]
-    fingerprint = blake2b(repr((options, tables, mode)).encode(), digest_size=16).digest()
+    fingerprint = blake2b(repr((options, tables, mode)).encode(), digest_size=16).hexdigest().encode()
     reader = FileReader(tables, options, RowMaker(tables))
     writer = Writer(options, tables, log, regenerating=True)
     return _Work(options, tables, devices, reader, writer, log, progress, fingerprint)
@@ -114,7 +114,7 @@ def _continue_from(work: _Work, spools: list[Spool]) -> Checkpoint | None:
         with work.writer.exclusive() as connection:
             found = checkpoint.load(connection)
             newest = _newest(connection, work.tables) if found else 0
-    except (DatabaseError, sqlite3.Error):
+    except FAULTS:
         return None  # no database, or one without tables: `initialise` says what is wrong with it
     if found is None:
         return None
@@ -126,8 +126,8 @@ def _continue_from(work: _Work, spools: list[Spool]) -> Checkpoint | None:
     return found
 
 
-def _newest(connection: sqlite3.Connection, tables: Tables) -> int:
-    sql = f"SELECT MAX(rowid) FROM {tables.levels[Level.IMAGE].name}"  # noqa: S608 - a configured table name
+def _newest(connection: Connection, tables: Tables) -> int:
+    sql = connection.dialect.newness.format(table=tables.levels[Level.IMAGE].name)
     return connection.execute(sql).fetchone()[0] or 0
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import stat
 from dataclasses import replace
 
 from dgate.archive.devices import Devices
 from dgate.archive.elements import Walker, encoding_of
 from dgate.archive.identifier import BAD_IDENTIFIER, Identifier, Key, parse_keys
-from dgate.archive.index import DatabaseError, ReaderPool
+from dgate.archive.index import FAULTS, DatabaseError, ReaderPool
 from dgate.archive.options import ArchiveOptions
 from dgate.archive.outgoing import StoredFile
 from dgate.archive.plan import find_column, make_plan, statement
@@ -75,12 +74,12 @@ class Retriever:
         try:
             connection = self._readers.borrow()
         except DatabaseError as error:
-            raise QueryFailure(BAD_IDENTIFIER, f"SQLITEExec error: {error}") from error
+            raise QueryFailure(BAD_IDENTIFIER, str(error)) from error
         try:
             rows: list[_Row] = connection.execute(sql, parameters).fetchall()
-        except sqlite3.Error as error:
+        except FAULTS as error:
             connection.close()
-            raise QueryFailure(BAD_IDENTIFIER, f"SQLITEExec error: {error}") from error
+            raise QueryFailure(BAD_IDENTIFIER, f"{connection.dialect.executes} error: {error}") from error
         self._readers.give_back(connection)
         return rows
 

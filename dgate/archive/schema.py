@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dgate.archive import checkpoint
-from dgate.archive.index import DatabaseError, connect
+from dgate.archive.database.dialect import BEGIN, COMMIT, ROLLBACK
+from dgate.archive.database.faults import STATEMENT_FAULTS
+from dgate.archive.index import FAULTS, DatabaseError, connect
 from dgate.archive.options import ArchiveOptions, options_from
 from dgate.archive.tables import Level, Table, Tables, make_tables
 
 if TYPE_CHECKING:
+    from dgate.archive.database.base import Connection
     from dgate.config.kfactor import KFactor
     from dgate.config.settings import Settings
     from dgate.interfaces import Log
@@ -88,22 +90,28 @@ def initialise(
     options = options_from(settings)
     tables = make_tables(kfactor, options)
     say = say or log.console
-    connection = connect(options, create=True)
+    connection = connect(options, create=True, writing=True)
     try:
         say("Dropping Existing tables (if-any)")
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(BEGIN)
         _recreate(connection, tables, say, mode)
         if regenerating:
             checkpoint.begin(connection)
-        connection.execute("COMMIT")
-    except sqlite3.Error as error:
+        connection.execute(COMMIT)
+    except FAULTS as error:
         raise DatabaseError(f"The tables in {options.database} cannot be made: {error}.") from error
     finally:
         connection.close()
 
 
-def _recreate(connection: sqlite3.Connection, tables: Tables, say: Callable[[str], None], mode: int) -> None:
-    existing = _existing(connection)
+def _create(connection: Connection, statement: str) -> None:
+    """Make a table or an index."""
+    of_table = connection.dialect.of_table if statement.startswith("CREATE TABLE") else ""
+    connection.execute(statement + of_table)
+
+
+def _recreate(connection: Connection, tables: Tables, say: Callable[[str], None], mode: int) -> None:
+    existing = checkpoint.names_of_tables(connection)
     worklist = tables.worklist.name
     filled = worklist.lower() in existing and connection.execute(f"SELECT 1 FROM {worklist} LIMIT 1").fetchone()  # noqa: S608 - a configured table name
     say("Worklist contains data" if filled else "Worklist is empty")
@@ -113,17 +121,12 @@ def _recreate(connection: sqlite3.Connection, tables: Tables, say: Callable[[str
         connection.execute(f"DROP TABLE IF EXISTS {name}")
     if worklist in names:
         say("WorkList Database")
-        connection.execute(table_statement(tables.worklist, keyed=False))
+        _create(connection, table_statement(tables.worklist, keyed=False))
     if mode != WORKLIST_ONLY:
         for label in ("Patient Database", "Study Database", "Series Database", "Image Database"):
             say(label)
         for statement in create_statements(tables, mode):
-            connection.execute(statement)
-
-
-def _existing(connection: sqlite3.Connection) -> set[str]:
-    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    return {bytes(name).decode("utf-8", "replace").lower() for (name,) in rows}
+            _create(connection, statement)
 
 
 def ensure_database(settings: Settings, kfactor: KFactor) -> None:
@@ -133,26 +136,26 @@ def ensure_database(settings: Settings, kfactor: KFactor) -> None:
     """
     options = options_from(settings)
     tables = make_tables(kfactor, options)
-    connection = connect(options, create=True)
+    connection = connect(options, create=True, writing=True)
     try:
         _ensure(connection, tables, options)
-    except sqlite3.Error as error:
+    except STATEMENT_FAULTS as error:
         raise DatabaseError(f"{options.database} cannot be used as the index: {error}.") from error
     finally:
         connection.close()
 
 
-def _ensure(connection: sqlite3.Connection, tables: Tables, options: ArchiveOptions) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    existing = _existing(connection)
+def _ensure(connection: Connection, tables: Tables, options: ArchiveOptions) -> None:
+    connection.execute(BEGIN)
+    existing = checkpoint.names_of_tables(connection)
     missing = [table.name for table in tables.levels if table.name.lower() not in existing]
     if missing and len(missing) < len(tables.levels):
-        connection.execute("ROLLBACK")
+        connection.execute(ROLLBACK)
         raise DatabaseError(f"{options.database} lacks the tables {', '.join(missing)}: regenerate it with dgate -r.")
     if missing:
         if tables.worklist.name.lower() not in existing:
-            connection.execute(table_statement(tables.worklist, keyed=False))
+            _create(connection, table_statement(tables.worklist, keyed=False))
         for statement in create_statements(tables):
             if "UIDMODS" not in statement or "uidmods" not in existing:
-                connection.execute(statement)
-    connection.execute("COMMIT")
+                _create(connection, statement)
+    connection.execute(COMMIT)

@@ -147,7 +147,7 @@ class Watch:
             status = os.fstat(fd)
             if (status.st_size, status.st_mtime_ns, status.st_ino) != signature:
                 return Verdict.BUSY
-            return take(self._archive.stores, fd, sync=True)
+            return take(self._archive.stores, fd, sync=True, dropped=True)
         finally:
             os.close(fd)
 

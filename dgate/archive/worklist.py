@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dgate.archive.database.dialect import DIALECTS, Dialect
 from dgate.archive.elements import DEFLATED, Encoding, encode_element, encoding_of
 from dgate.archive.identifier import BAD_IDENTIFIER, CHARACTER_SET_TAG, LEVEL_TAG, Answer, Key
 from dgate.archive.matching import Condition, condition
 from dgate.archive.options import ArchiveOptions
-from dgate.archive.plan import PATIENT_NAME, Output
+from dgate.archive.plan import PATIENT_NAME, Output, sorting
 from dgate.archive.search import Row, Search
 from dgate.archive.sequences import DataSet, StructureError, encode_sequence, read_data_set
 from dgate.archive.tables import Column, Table
@@ -30,12 +31,16 @@ def make_search(identifier: bytes, transfer_syntax: str, table: Table, options: 
     if not asked:
         raise QueryFailure(BAD_IDENTIFIER, "no key of the query is in the worklist")
     outputs = tuple(Output(Answer(key.tag, key.vr, column.dt), _name(table, column)) for column, key in asked)
-    demanded = (condition(column, _name(table, column), key, big_endian=encoding.big_endian) for column, key in asked)
+    dialect = DIALECTS[options.driver]
+    demanded = (
+        condition(column, _name(table, column), key, big_endian=encoding.big_endian, dialect=dialect)
+        for column, key in asked
+    )
     conditions = tuple(part for part in demanded if part is not None)
     order = next((_name(table, column) for column, _ in asked if column.tag == PATIENT_NAME), "")
     parameters = tuple(parameter for part in conditions for parameter in part.parameters)
     encoder = _Encoder(tuple(column.sequence for column, _ in asked), outputs, tuple(places), encoding, options)
-    sql = _statement(table, outputs, conditions, order)
+    sql = _statement(table, outputs, conditions, order, dialect)
     return Search(NAME, NAME, table.name, outputs, conditions, order, sql, parameters, encoder.encode)
 
 
@@ -61,8 +66,12 @@ def _name(table: Table, column: Column) -> str:
     return f"{table.name}.{column.name}"
 
 
-def _statement(table: Table, outputs: tuple[Output, ...], conditions: tuple[Condition, ...], order: str) -> str:
-    text = f"SELECT DISTINCT {', '.join(output.sql for output in outputs)} FROM {table.name}"  # noqa: S608 - names from dicom.sql
+def _statement(
+    table: Table, outputs: tuple[Output, ...], conditions: tuple[Condition, ...], order: str, dialect: Dialect
+) -> str:
+    more, order = sorting(order, dialect, distinct=True)
+    columns = ", ".join([*(output.sql for output in outputs), *more])
+    text = f"SELECT DISTINCT {columns} FROM {table.name}"  # noqa: S608 - names from dicom.sql
     if conditions:
         text += f" WHERE {' AND '.join(part.sql for part in conditions)}"
     return f"{text} ORDER BY {order}" if order else text
@@ -81,7 +90,7 @@ class _Encoder:
     def encode(self, row: Row) -> bytes:
         """One answer."""
         places: dict[int, dict[int, bytes]] = {place: {} for place in self.places}
-        for place, output, value in zip(self.where, self.outputs, row, strict=True):
+        for place, output, value in zip(self.where, self.outputs, row, strict=False):
             places[place][output.answer.tag] = output.answer.encode(value, self.encoding)
         root = places.pop(ROOT) | self._always()
         for tag, item in places.items():

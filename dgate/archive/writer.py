@@ -11,111 +11,44 @@ fails the file goes back, so that outside this module there is never one without
 from __future__ import annotations
 
 import contextlib
-import sqlite3
+import itertools
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeVar
 
 from dgate.archive import checkpoint
-from dgate.archive.index import DatabaseError, connect, identity
+from dgate.archive.database.dialect import BEGIN, COMMIT, ROLLBACK
+from dgate.archive.database.faults import FAULTS, OBJECT_FAULTS, ObjectFaultError, UnknownOutcomeError
+from dgate.archive.database.statements import Statements
+from dgate.archive.entry import Also, Content, Entry, KeepKnown, Location, Outcome, Refused, shown
+from dgate.archive.index import driver_for
 from dgate.archive.rows import Row, Rows, Value, merge
-from dgate.archive.tables import Level, Table, Tables
+from dgate.archive.tables import Level, Tables
 
 if TYPE_CHECKING:
+    from dgate.archive.database.base import Connection, Session
     from dgate.archive.options import ArchiveOptions
     from dgate.interfaces import Log
 
+__all__ = ["Also", "Content", "Entry", "KeepKnown", "Location", "Outcome", "Refused", "Writer", "shown"]
+
+T = TypeVar("T")
 GROUP = 256
 SEEN_LIMIT = 4096
 SLOT = 32
 """AccessTime counts in steps of this many seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
-    """Where an object's file lies: device name, path below its folder."""
-
-    device: bytes
-    path: bytes
-
-
-class Content(Protocol):
-    """The file that belongs to an entry."""
-
-    def place(self, known: Location | None) -> Location:
-        """Put it where it belongs; `known` is where an object with this UID lies now. Raises OSError, `KeepKnown`."""
-
-    def undo(self) -> None:
-        """The rows did not make it: as before `place`."""
-
-    def settle(self) -> None:
-        """Rows and file are both there for good."""
-
-
-class KeepKnown(Exception):  # noqa: N818 - an outcome, not an error
-    """The known object stays, the new one is dropped, and that is a success (IgnoreRewrite)."""
-
-
-class Refused(Exception):  # noqa: N818 - an outcome, not an error
-    """The rows contradict known ones; the text is the log line."""
-
-
-class Outcome(Enum):
-    """What became of an entry."""
-
-    STORED = "stored"
-    KEPT = "kept"
-    REFUSED = "refused"
-    FAILED = "failed"
-
-
 @dataclass(slots=True)
-class Entry:
-    """An object to be entered. `label` names it in log lines."""
+class _Unresolved:
+    """A group of which only the server knows whether it was committed."""
 
-    rows: Rows
-    content: Content
-    label: bytes
-    outcome: Outcome | None = None
-
-
-def shown(value: Value) -> str:
-    """A stored value in a log line: one line, whatever a peer sent."""
-    text = (value or b"").decode("latin-1")
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
-class _Statements:
-    """The SQL of one table, made once. CAST keeps received bytes as text without changing them."""
-
-    def __init__(self, table: Table, *, placed: bool) -> None:
-        names = [column.name for column in table.columns]
-        more = ["AccessTime", "ObjectFile", "DeviceName"] if placed else ["AccessTime"]
-        marks = ["CAST(? AS TEXT)"] * len(names) + ["?", *["CAST(? AS TEXT)"] * (len(more) - 1)]
-        pairs = ", ".join(f"{name} = {mark}" for name, mark in zip(names + more, marks, strict=True))
-        key = f"{names[0]} = CAST(? AS TEXT)"
-        self.select = f"SELECT {', '.join(names + more)} FROM {table.name} WHERE {key}"  # noqa: S608
-        self.insert = f"INSERT INTO {table.name} ({', '.join(names + more)}) VALUES ({', '.join(marks)})"  # noqa: S608
-        self.update = f"UPDATE {table.name} SET {pairs} WHERE {key}"  # noqa: S608 - names from dicom.sql, checked there
-
-
-@dataclass(frozen=True, slots=True)
-class _Ends:
-    """The statements after an object's rows: where they are kept, and where they are taken back."""
-
-    kept: tuple[str, ...]
-    dropped: tuple[str, ...]
-
-
-ONE_OF_MANY = _Ends(("RELEASE object",), ("ROLLBACK TO object", "RELEASE object"))
-ALONE = _Ends((), ("ROLLBACK", "BEGIN"))
-"""The transaction itself is the object's: a savepoint inside it would be two statements for nothing."""
+    session: Session
+    placed: list[Entry]
+    committed: bool = False
 
 
 class Writer:
@@ -136,15 +69,15 @@ class Writer:
         self._log = log
         self._clock = clock
         self._regenerating = regenerating
-        self._statements = [
-            _Statements(table, placed=level == Level.IMAGE) for level, table in enumerate(tables.levels)
-        ]
+        self._driver = driver_for(options)
+        self._statements = [Statements(table, placed=level == Level.IMAGE) for level, table in enumerate(tables.levels)]
         self._waiting: deque[Entry] = deque()
         self._turn = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._identity: tuple[int, int] | None = None
+        self._connection: Connection | None = None
+        self._session: Session | None = None
+        self._identity: object = None
+        self._unresolved: list[_Unresolved] = []
         self._seen: dict[tuple[Level, Value], tuple[Row, int]] = {}
-        self._version = 0
 
     @property
     def waiting(self) -> int:
@@ -156,27 +89,47 @@ class Writer:
         self._waiting.append(entry)
         with self._turn:
             while entry.outcome is None:
-                self._run([self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))])
+                self._run(self._next(), more=True)
         return entry.outcome
 
     def submit_all(self, entries: Sequence[Entry]) -> bool:
         """Enter many objects in one transaction; see each one's outcome. False if it could not be committed."""
         with self._turn:
+            self._rest()
             return self._run(list(entries))
 
     def location(self, uid: bytes) -> Location | None:
-        """Where an object lies according to the committed rows. Raises `DatabaseError`, sqlite3.Error."""
+        """Where an object lies according to the committed rows. Raises `DatabaseError`, `FAULTS`."""
         with self._turn:
+            self._rest()
             found = self._open().execute(self._statements[Level.IMAGE].select, (uid,)).fetchone()
         return Location(found[-1] or b"", found[-2] or b"") if found else None
 
-    @contextlib.contextmanager
-    def exclusive(self) -> Iterator[sqlite3.Connection]:
-        """The write connection for other work, while no store is between its rows and its file.
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """Change tables that are not the index in a transaction of their own; returns when it is committed.
 
-        What is not committed inside is rolled back. Raises `DatabaseError`, sqlite3.Error.
+        Raises `DatabaseError`, what SQLite raises, and what `work` does: nothing is changed then.
         """
         with self._turn:
+            self._rest()
+            try:
+                connection = self._open()
+                connection.execute(BEGIN)
+                result = work(connection)
+                connection.execute(COMMIT)
+            except BaseException:
+                self._close()
+                raise
+        return result
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[Connection]:
+        """The write connection for other work, while no store is between its rows and its file.
+
+        What is not committed inside is rolled back. Raises `DatabaseError`, `FAULTS`.
+        """
+        with self._turn:
+            self._rest()
             connection = self._open()
             self._seen.clear()
             try:
@@ -192,56 +145,110 @@ class Writer:
 
     # -- one group
 
-    def _run(self, entries: list[Entry]) -> bool:
+    def _next(self) -> list[Entry]:
+        """The next group: those whose rows have been read already, or all that wait."""
+        count = self._session.ahead if self._session is not None else 0
+        return [self._waiting.popleft() for _ in range(count or min(GROUP, len(self._waiting)))]
+
+    def _rest(self) -> None:
+        """Somebody else than those who wait uses the connection: what was read ahead for them is forgotten."""
+        if self._session is None or not self._session.ahead or self._connection is None:
+            return
+        try:
+            self._connection.execute(ROLLBACK)
+            self._session.ahead = 0
+        except FAULTS:
+            self._close()
+
+    def _run(self, entries: list[Entry], *, more: bool = False) -> bool:
+        """Enter a group; with `more`, what waits comes next."""
         committed = False
         placed: list[Entry] = []
+        session = None
         try:
-            connection = self._open()
-            connection.execute("BEGIN IMMEDIATE")
-            self._forget_if_changed(connection)
-            if len(entries) == 1:
-                self._enter(connection, entries[0], placed, ALONE)
-            else:
-                for entry in entries:
-                    connection.execute("SAVEPOINT object")
-                    self._enter(connection, entry, placed, ONE_OF_MANY)
-            connection.execute("COMMIT")
+            session = self._begin(entries)
+            for entry in entries:
+                session.mark()
+                self._enter(session, entry, placed)
+            session.commit(list(itertools.islice(self._waiting.copy(), GROUP)) if more else ())
             committed = True
-        except (sqlite3.Error, DatabaseError) as error:
-            self._log.console(f"***SQLITEExec error: {error}")
+        except UnknownOutcomeError as error:
+            self._say(error)
+            committed = session is not None and self._ask(session, entries, placed)
+            placed = []
+        except ObjectFaultError as error:
+            if len(entries) > 1:
+                return self._run_each(entries, placed)
+            self._say(error)
             self._give_up(placed)
+            _forget(entries)
+            return True
+        except FAULTS as error:
+            self._say(error)
+            self._give_up(placed)
+            _forget(entries)
         except BaseException:
             self._give_up(placed)
+            _forget(entries)
             raise
         finally:
-            for entry in entries:
-                if entry.outcome is None:
-                    entry.outcome = Outcome.FAILED
-                    self._log.console(f"***Error saving to SQL: {shown(entry.label)}")
-        for entry in placed:
-            if entry.outcome == Outcome.STORED:
-                entry.content.settle()
+            self._fail_rest(entries)
+        for entry in placed if committed else ():
+            entry.content.settle()
         return committed
 
-    def _forget_if_changed(self, connection: sqlite3.Connection) -> None:
-        """Another process may have deleted or changed what we remember of the upper rows."""
-        version = connection.execute("PRAGMA data_version").fetchone()[0]
-        if version != self._version:
+    def _begin(self, entries: list[Entry]) -> Session:
+        """Start a group. Another process may have deleted or changed what we remember of the upper rows."""
+        self._open()
+        session = self._session
+        if session is None:
+            session = self._session = self._driver.session(self._open(), self._statements)
+        if not session.begin(entries):
             self._seen.clear()
-            self._version = version
+        return session
+
+    def _say(self, error: Exception) -> None:
+        self._log.console(f"***{self._driver.dialect.executes} error: {error}")
+
+    def _fail_rest(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            if entry.outcome is None:
+                entry.outcome = Outcome.FAILED
+                self._log.console(f"***Error saving to SQL: {shown(entry.label)}")
 
     def _give_up(self, placed: list[Entry]) -> None:
         """Take the whole group back, rows and files; the next group starts with a fresh connection."""
-        self._seen.clear()
         self._close()
         for entry in reversed(placed):
-            entry.outcome = None
             entry.content.undo()
 
-    def _enter(self, connection: sqlite3.Connection, entry: Entry, placed: list[Entry], ends: _Ends) -> None:
+    def _run_each(self, entries: list[Entry], placed: list[Entry]) -> bool:
+        """One of a group is refused by the database, which does not say which: one after the other, then."""
+        self._close()
+        for entry in reversed(placed):
+            entry.content.withdraw()
+        for entry in entries:
+            entry.outcome = None
+        done = [self._run([entry]) for entry in entries]
+        return all(done)
+
+    def _ask(self, session: Session, entries: list[Entry], placed: list[Entry]) -> bool:
+        """Whether a group was committed of which we were not told. As long as nobody can say, its files stay."""
+        self._close()
+        doubtful = _Unresolved(session, placed)
+        self._unresolved.append(doubtful)
+        try:
+            self._open()
+        except FAULTS as error:
+            self._say(error)
+        if not doubtful.committed:
+            _forget(entries)
+        return doubtful.committed
+
+    def _enter(self, session: Session, entry: Entry, placed: list[Entry]) -> None:
         """One object's rows and file, or nothing of it."""
         try:
-            self._write(connection, entry, placed)
+            self._write(session, entry, placed)
         except Refused as refusal:
             self._log.console(str(refusal))
             self._log.console(f"***Error saving to SQL: {shown(entry.label)}")
@@ -251,30 +258,27 @@ class Writer:
         except OSError as error:
             self._log.console(f"***Error writing file {shown(entry.label)}: {error.strerror}")
             entry.outcome = Outcome.FAILED
-        except (sqlite3.IntegrityError, sqlite3.DataError) as error:  # this object's fault, not the database's
-            self._log.console(f"***SQLITEExec error: {error}")
+        except OBJECT_FAULTS as error:
+            self._say(error)
             if placed and placed[-1] is entry:
                 placed.pop().content.undo()
             entry.outcome = Outcome.FAILED
         else:
             entry.outcome = Outcome.STORED
-            for statement in ends.kept:
-                connection.execute(statement)
+            session.keep()
             return
-        for statement in ends.dropped:
-            connection.execute(statement)
+        session.drop()
         for level, row in enumerate(entry.rows.levels):
             self._seen.pop((Level(level), row[0]), None)
 
-    def _write(self, connection: sqlite3.Connection, entry: Entry, placed: list[Entry]) -> None:
+    def _write(self, session: Session, entry: Entry, placed: list[Entry]) -> None:
         slot = int(self._clock()) // SLOT * SLOT
         for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
             row = entry.rows.levels[level]
             if row[0] is not None and self._seen.get((level, row[0])) != (row, slot):
-                self._upper_row(connection, level, row, slot, entry.rows)
+                self._upper_row(session, level, row, slot, entry.rows)
         image = entry.rows.image
-        statements = self._statements[Level.IMAGE]
-        found = connection.execute(statements.select, (image[0],)).fetchone()
+        found = session.find(Level.IMAGE, image[0])
         known = None
         if found is not None:
             self._compare(Level.IMAGE, found[: len(image)], image, entry.rows)
@@ -283,21 +287,22 @@ class Writer:
         placed.append(entry)
         values = (*image, slot, where.path, where.device)
         if found is None:
-            connection.execute(statements.insert, values)
+            session.insert(Level.IMAGE, values)
         else:
-            connection.execute(statements.update, (*values, image[0]))
+            session.update(Level.IMAGE, values, image[0])
+        if entry.also is not None:
+            entry.also(session, where)
 
-    def _upper_row(self, connection: sqlite3.Connection, level: Level, row: Row, slot: int, rows: Rows) -> None:
-        statements = self._statements[level]
-        found = connection.execute(statements.select, (row[0],)).fetchone()
+    def _upper_row(self, session: Session, level: Level, row: Row, slot: int, rows: Rows) -> None:
+        found = session.find(level, row[0])
         if found is None:
-            connection.execute(statements.insert, (*row, slot))
+            session.insert(level, (*row, slot))
         else:
             old: Row = found[:-1]
             new = merge(level, self._tables.levels[level], old, row)
             self._compare(level, old, new if level == Level.STUDY else row, rows)
             if new != old or found[-1] != slot:
-                connection.execute(statements.update, (*new, slot, row[0]))
+                session.update(level, (*new, slot), row[0])
         if len(self._seen) >= SEEN_LIMIT:
             self._seen.clear()
         self._seen[level, row[0]] = (row, slot)
@@ -326,25 +331,51 @@ class Writer:
 
     # -- the connection
 
-    def _open(self) -> sqlite3.Connection:
-        """The write connection; a new one when the database file was replaced. Raises `DatabaseError`."""
-        current = identity(self._options.database)
-        if self._connection is not None and current != self._identity:
+    def _open(self) -> Connection:
+        """The write connection; a new one when the old one broke or the database was replaced. Raises `FAULTS`.
+
+        What is known only to the server is asked first, so that no object is placed while a file of it is in doubt.
+        """
+        current = self._driver.identity()
+        if self._connection is not None and (current != self._identity or not self._connection.alive()):
             self._close()
         if self._connection is None:
-            self._connection = connect(self._options)
-            self._identity = identity(self._options.database)
-            self._seen.clear()
-            if not self._regenerating and checkpoint.is_there(self._connection):
+            connection = self._driver.connect(writing=True)
+            self._connection = connection
+            self._identity = self._driver.identity()
+            self._resolve(connection)
+            if not self._regenerating and checkpoint.is_there(connection):
                 self._log.console("***The index is incomplete, a regeneration was interrupted: run dgate -r again")
         return self._connection
 
+    def _resolve(self, connection: Connection) -> None:
+        while self._unresolved:
+            doubtful = self._unresolved[0]
+            doubtful.committed = doubtful.session.was_committed(connection)
+            del self._unresolved[0]
+            for entry in reversed(doubtful.placed):
+                if not doubtful.committed:
+                    entry.content.undo()
+                    continue
+                entry.content.settle()
+                if entry.outcome == Outcome.FAILED:
+                    self._log.console(f"Entered after all: {shown(entry.label)}")
+
     def _close(self) -> None:
         """Closing rolls an open transaction back."""
+        self._seen.clear()
+        self._session = None
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(sqlite3.Error):  # of a damaged database; nothing is lost by it
+            with contextlib.suppress(*FAULTS):  # of a damaged database; nothing is lost by it
                 connection.close()
+
+
+def _forget(entries: list[Entry]) -> None:
+    """Nothing of a group is there: neither what was stored, nor what was kept because another one was stored."""
+    for entry in entries:
+        if entry.outcome in (Outcome.STORED, Outcome.KEPT):
+            entry.outcome = None
 
 
 _BIRTH_DATE = 0x00100030

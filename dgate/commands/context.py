@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from dgate.archive.archive import DiskArchive
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from dgate.log import FileLog
     from dgate.net.counters import Counters
     from dgate.net.limits import Doorkeeper
+
+
+class Scripts(Protocol):
+    """Runs Lua for commands."""
+
+    def execute(self, code: str) -> str:
+        """Run a chunk, of one character for each byte; what it returns, nothing if it fails. Never raises."""
 
 
 class CommandError(Exception):
@@ -36,6 +43,10 @@ class Context:
     """Unix time."""
     stop: Callable[[], None]
     """Make the server finish what is in flight and leave; returns at once."""
+    resume: Callable[[], None] = lambda: None
+    """Look at the forwarding queue again: somebody has changed it."""
+    scripts: Scripts | None = None
+    """Who runs Lua."""
     upload: bytes | None = None
     """The file that came with the command."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dgate.config.inifile import as_text
 
 if TYPE_CHECKING:
-    from dgate.commands.context import Context
+    from dgate.commands.context import Context, Scripts
 
 LOOPBACK = ("127.", "::ffff:127.")
 LOOPBACK_6 = "::1"
@@ -30,13 +29,17 @@ class ServerCommands:
     def __init__(self, context: Context) -> None:
         self._context = context
 
+    def script_with(self, scripts: Scripts) -> None:
+        """Let this run Lua for commands. To be called before there are any."""
+        self._context = replace(self._context, scripts=scripts)
+
     def accepts(self, address: str) -> bool:
         """See `Commands`."""
         return is_loopback(address) or self._context.settings.server_commands_from == "any"
 
     def run(self, text: bytes, upload: bytes | None) -> bytes:
         """See `Commands`. An unknown command is only logged; a fault is logged and answered with its text."""
-        from dgate.archive.index import DatabaseError
+        from dgate.archive.index import FAULTS
         from dgate.commands.context import CommandError
         from dgate.commands.registry import lookup
 
@@ -48,7 +51,7 @@ class ServerCommands:
             return b""
         try:
             output = function(replace(self._context, upload=upload), _readable(arguments))
-        except (CommandError, OSError, DatabaseError, sqlite3.Error) as fault:
+        except (CommandError, OSError, *FAULTS) as fault:
             self._context.log.console(f"***Server command {word}: {fault}")
             output = f"***{word}: {fault}\n"
         return output if isinstance(output, bytes) else output.encode("utf-8", "surrogateescape")

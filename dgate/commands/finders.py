@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from dgate.archive.database.dialect import DIALECTS, VALUE
 from dgate.archive.matching import like_pattern
 from dgate.archive.tables import Level, Tables
 from dgate.commands.arguments import as_bytes, row, split
@@ -35,7 +36,6 @@ _SHOWN = {
 
 _DATES = re.compile(r"(\d{4}|\d{6}|\d{8})(?:-(\d{4}|\d{6}|\d{8}))?\Z")
 _UID = re.compile(r"\d+(\.\d+){3,}\Z")
-_VALUE = "CAST(? AS TEXT)"
 
 
 def patientfinder_command(context: Context, arguments: str) -> str:
@@ -101,15 +101,15 @@ def _condition(tables: Tables, text: str) -> tuple[str, tuple[bytes, ...]]:
     dates = _DATES.match(text)
     if dates:
         low, high = dates[1].ljust(8, "0"), (dates[2] or dates[1]).ljust(8, "9")
-        return f" WHERE {_column(tables, Level.STUDY, STUDY_DATE)} BETWEEN {_VALUE} AND {_VALUE}", (
+        return f" WHERE {_column(tables, Level.STUDY, STUDY_DATE)} BETWEEN {VALUE} AND {VALUE}", (
             low.encode(),
             high.encode(),
         )
     if _UID.match(text):
-        return f" WHERE {_column(tables, Level.STUDY, STUDY_UID)} = {_VALUE}", (text.encode(),)
+        return f" WHERE {_column(tables, Level.STUDY, STUDY_UID)} = {VALUE}", (text.encode(),)
     names = [_column(tables, Level.STUDY, tag) for tag in (PATIENT_NAME, PATIENT_ID)]
     part = like_pattern(b"*" + as_bytes(text) + b"*")
-    return " WHERE (" + " OR ".join(f"{name} LIKE {_VALUE} ESCAPE '!'" for name in names) + ")", (part, part)
+    return " WHERE (" + " OR ".join(f"{name} LIKE {VALUE} ESCAPE '!'" for name in names) + ")", (part, part)
 
 
 def _list(context: Context, level: Level, columns: list[str], keys: dict[str, str], pattern: str) -> str:
@@ -119,11 +119,12 @@ def _list(context: Context, level: Level, columns: list[str], keys: dict[str, st
 def _rows(context: Context, level: Level, columns: list[str], keys: dict[str, str]) -> list[list[str]]:
     """Rows of a level with these exact values; a key without a value matches everything."""
     used = {name: value for name, value in keys.items() if value}
-    where = " AND ".join(f"{name} = {_VALUE}" for name in used)
+    where = " AND ".join(f"{name} = {VALUE}" for name in used)
     tables = context.tables
     sql = f"SELECT {', '.join(columns)} FROM {_joins(tables, level)}{' WHERE ' + where if where else ''}"  # noqa: S608 - as above
     order = _column(tables, level, SERIES_NUMBER if level == Level.SERIES else IMAGE_NUMBER)
-    return select(context.options, f"{sql} ORDER BY CAST({order} AS INTEGER)", tuple(map(as_bytes, used.values())))
+    number = DIALECTS[context.options.driver].number.format(name=order)
+    return select(context.options, f"{sql} ORDER BY {number}", tuple(map(as_bytes, used.values())))
 
 
 def _joins(tables: Tables, level: Level) -> str:

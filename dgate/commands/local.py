@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 import time
 from typing import TYPE_CHECKING
 
 from dgate.archive.archive import open_archive
-from dgate.archive.index import DatabaseError
+from dgate.archive.index import FAULTS
 from dgate.commands.context import CommandError, Context
 from dgate.commands.registry import lookup
 from dgate.config.live import LiveConfig
@@ -37,7 +36,7 @@ def run(name: str, argument: str, settings: Settings, kfactor: KFactor, log: Fil
             failed = function(context, argument) == "1"
         finally:
             archive.close()
-    except (CommandError, OSError, DatabaseError, sqlite3.Error) as fault:
+    except (CommandError, OSError, *FAULTS) as fault:
         log.console(f"***{name}: {fault}")
         sys.stderr.write(f"***{name}: {fault}\n")
         return 1

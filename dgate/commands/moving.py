@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dgate.archive.elements import IMPLICIT, IMPLICIT_LITTLE, encode_element
 from dgate.commands.arguments import as_bytes, split
 from dgate.commands.context import CommandError
+from dgate.interfaces import Session
 from dgate.net import dimse
 from dgate.net.counters import MOVES
 from dgate.net.dimse import Command
@@ -112,7 +113,7 @@ class _Request:
         )
 
 
-class _Here:
+class Here:
     """The `Link` of a C-MOVE without a requester; it keeps the last answer."""
 
     def __init__(self, node: Node) -> None:
@@ -121,6 +122,7 @@ class _Here:
         self.max_length = 0
         self.calling_ae = self.called_ae = node.config.settings.ae_title
         self.address = ""
+        self.session = Session()
         self.answer: Command | None = None
 
     def reply(self, _context: PresentationContext, command: bytes, _data_set: bytes | None = None) -> None:
@@ -147,7 +149,7 @@ def _from_here(context: Context, request: _Request) -> bool:
     """Carry it out as the service does for a peer; whether everything arrived."""
     context.counters.add(MOVES)
     node = Node(context.archive, context.log, context.door.limits, context.door, context.config, context.counters)
-    link = _Here(node)
+    link = Here(node)
     move = Move(link, dimse.parse_command(request.command), PresentationContext(1, request.sop_class, IMPLICIT_LITTLE))
     move.data([memoryview(request.identifier)])
     move.end()

@@ -29,7 +29,9 @@ MODULES: dict[str, tuple[str, ...]] = {
     "regeneration": ("regen", "regendevice", "regendir", "regenfile", "initializetables"),
     "moving": ("movepatient", "movestudy", "moveseries", "movestudies", "move"),
     "logs": ("log_on", "debuglog_on", "debuglevel"),
+    "queues": ("queue_list", "queue_retry", "queue_drop"),
     "stopping": ("quit", "safequit"),
+    "scripting": ("lua",),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in MODULES.items() for name in names}
 

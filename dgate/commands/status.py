@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from dgate.archive.devices import free_megabytes
-from dgate.archive.index import DatabaseError
+from dgate.archive.index import FAULTS
 from dgate.commands.arguments import as_bytes, formatted, split
 from dgate.commands.context import CommandError
 from dgate.commands.database import read_only
@@ -76,12 +76,27 @@ def facts(context: Context) -> dict[str, Any]:
         "requests": {
             "echo": counts["echoes"], "find": counts["queries"], "move": counts["moves"], "get": counts["gets"],
         },
-        "queues": {"index": context.archive.stores.writer.waiting},
+        "queues": {"index": context.archive.stores.writer.waiting, **_forwarding(context)},
         "devices": [
             {"name": name, "folder": root, "free_mb": _free(root)} for name, root in devices(context)
         ],
         "database": {"ok": not why, "why": why},
     }  # fmt: skip
+
+
+def _forwarding(context: Context) -> dict[str, int]:
+    """How many jobs the forwarding queue has in which state; none where it was never needed."""
+    from dgate.archive.index import FAULTS
+    from dgate.commands.queues import lengths
+
+    total: dict[str, int] = {}
+    try:
+        for states in lengths(context).values():
+            for state, count in states.items():
+                total[f"forwarding {state}"] = total.get(f"forwarding {state}", 0) + count
+    except FAULTS:
+        return {}  # what is wrong with the database is told below
+    return total
 
 
 def _free(root: str) -> int | None:
@@ -98,12 +113,10 @@ def _space(megabytes: int | None) -> str:
 
 def _database_fault(context: Context) -> str:
     """Why the index cannot be used; empty when it can."""
-    import sqlite3
-
     try:
         with read_only(context.options, DATABASE_SECONDS) as connection:
             for table in context.tables.levels:
                 connection.execute(f"SELECT 1 FROM {table.name} LIMIT 1").fetchone()  # noqa: S608 - a configured name
-    except (DatabaseError, sqlite3.Error) as fault:
+    except FAULTS as fault:
         return str(fault)
     return ""

@@ -7,13 +7,13 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
+from dgate.archive.database.dialect import BEGIN, COMMIT
 from dgate.commands.arguments import as_bytes
 from dgate.commands.context import CommandError
 from dgate.commands.database import select
 
 if TYPE_CHECKING:
-    import sqlite3
-
+    from dgate.archive.database.base import Connection
     from dgate.commands.context import Context
 
 GENERATED, CHANGED = 6, 7
@@ -51,7 +51,7 @@ def checksum_command(_context: Context, arguments: str) -> str:
 
 
 def change_uid(context: Context, old: bytes) -> bytes:
-    """The UID that stands for another one from now on. Raises `CommandError`, `DatabaseError`, sqlite3.Error."""
+    """The UID that stands for another one from now on. Raises `CommandError`, `FAULTS` of the index."""
     new = uid_below(context.settings.uid_prefix, CHANGED).encode()
     with context.archive.stores.writer.exclusive() as connection:
         return _changed(connection, old, new)
@@ -65,16 +65,16 @@ def uid_below(prefix: str, arc: int) -> str:
     return uid
 
 
-def _changed(connection: sqlite3.Connection, old: bytes, new: bytes) -> bytes:
+def _changed(connection: Connection, old: bytes, new: bytes) -> bytes:
     """The known replacement, or the new one, entered. One transaction, so that two at once get the same answer."""
-    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(BEGIN)
     sql = f"SELECT NewUID FROM UIDMODS WHERE OldUID = CAST(? AS TEXT) AND {_NO_STAGE}"  # noqa: S608 - constants
     known = connection.execute(sql, (old,)).fetchone()
     if known is None:
         columns, values = "MODTime, OldUID, MODType, NewUID, Stage, Annotation", (int(time.time()), old, new)
         sql = f"INSERT INTO UIDMODS ({columns}) VALUES (?, CAST(? AS TEXT), 'command', CAST(? AS TEXT), '', '')"  # noqa: S608 - constants
         connection.execute(sql, values)
-    connection.execute("COMMIT")
+    connection.execute(COMMIT)
     return new if known is None else bytes(known[0])
 
 

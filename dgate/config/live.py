@@ -33,10 +33,20 @@ class LiveConfig:
     """
 
     def __init__(
-        self, settings: Settings, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+        self,
+        settings: Settings,
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        refresh: Callable[[], None] = lambda: None,
     ) -> None:
-        """Read the files once; `say` takes a log line."""
+        """Read the files once; `say` takes a log line.
+
+        `refresh` is called before each look: it makes anew what is made of other files, if those have changed. It may
+        raise `OSError` or `ValueError`; then the files are looked at as they are.
+        """
         self._say = say
+        self._refresh = refresh
         self._clock = clock
         self._lock = threading.Lock()
         self._settings = settings
@@ -94,6 +104,10 @@ class LiveConfig:
                 self._lock.release()
 
     def _look(self, *, again: bool) -> tuple[Fault, ...]:
+        try:
+            self._refresh()
+        except (OSError, ValueError) as fault:
+            self._say(f"***Configuration not made anew: {fault}")
         faults = [*self._look_at_ini(again=again), *self._look_at_amap(again=again), *self._look_at_sops(again=again)]
         self._due = self._clock() + CHECK_SECONDS
         return tuple(faults)

@@ -76,6 +76,8 @@ class Settings:
     sql_host: str = _key("SQLHost", "localhost")
     username: str = _key("Username", "Administrator")
     password: str = _key("Password", "password")
+    password_file: str = _path("PasswordFile", "")
+    """Not a key of Conquest: a file whose first line is the password; goes before Password."""
     use_escape_string_constants: bool = _key("UseEscapeStringConstants", default=False)
     double_backslash_to_db: bool = _key("DoubleBackSlashToDB", default=False)
     utf8_to_db: bool = _key("UTF8ToDB", default=False)
@@ -162,6 +164,14 @@ class Settings:
     delayed_forwarder_threads: int = _key("DelayedForwarderThreads", 1)
     queue_size: int = _key("QueueSize", 128)
 
+    # scripts; not keys of Conquest
+    lua_max_instructions: int = _key("LuaMaxInstructions", 2000)
+    """In millions: what one call of a script may take."""
+    lua_max_memory: int = _key("LuaMaxMemory", 512)
+    """In MB: what the scripts of one association may keep in memory."""
+    lua_sandbox: bool = _key("LuaSandbox", default=False)
+    """Scripts without `os`, `io`, `package`, `debug` and `system`."""
+
     without_effect: tuple[str, ...] = ()
     """Keys of the file that the original knows, but that do nothing here."""
 
@@ -210,6 +220,7 @@ FIXED_AT_START = (
     "sql_host",
     "username",
     "password",
+    "password_file",
     "use_escape_string_constants",
     "double_backslash_to_db",
     "utf8_to_db",

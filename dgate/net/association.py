@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from dgate.interfaces import Session
 from dgate.net import dimse, pdu
 from dgate.net.connection import NEVER, Connection, ConnectionLost
 from dgate.net.counters import ASSOCIATIONS, REQUESTS
@@ -98,12 +99,15 @@ class Association:
         self.calling_ae = established.request.calling_ae
         self.called_ae = established.request.called_ae
         self.address = connection.address
+        self.session = Session()
+        self.session.number = number
         self._debug_level = node.config.settings.debug_level
         self._connection = connection
         self._established = established
         self.contexts = established.contexts
         self.max_length = established.request.user.max_length
         self._number = number
+        self._hooks = None if node.scripts is None else node.scripts.hooks(node.config.settings)
         self._started = 0.0
         self._operation: Operation | None = None
         """The message whose data set is still to come, or coming."""
@@ -128,9 +132,14 @@ class Association:
         self.node.log.hold()
         connection.before_refill = self._before_refill
         try:
-            while self._next_pdu():
-                continue
+            if self._hooks is None or self._hooks.run("association", self):
+                while self._next_pdu():
+                    continue
+                if self._hooks is not None:
+                    self._hooks.run("endassociation", self)
         except (ClientError, dimse.DimseError) as fault:
+            if self._hooks is not None:
+                self._hooks.run("clienterror", self)
             self.node.log.console(f"***Client Error: {fault}")
             self.node.log.console("***Connection Terminated")
         except PduError as fault:
@@ -303,6 +312,9 @@ class Association:
             raise ClientError(f"command {command.field:04x} before the answer to the last one")
         if not self._started:
             self._announce()
+        self.session.command = command
+        if self._hooks is not None and not self._hooks.run("command", self):
+            raise ConnectionLost("dropped by a script")
         self.node.log.debug(f"Server Command   := {command.field:04x}")
         self.node.log.debug(f"Message ID       := {command.message_id:04x}")
         if self._debug_level > 0:
@@ -368,6 +380,7 @@ class Association:
         self._views.clear()
         if operation is not None:
             operation.abort()
+        self.session.end()
         if self._started:
             log, seconds = self.node.log, int(time.time() - self._started)
             log.console(f"UPACS THREAD {self._number}: ENDED AT: {time.ctime()}")

@@ -65,7 +65,7 @@ class Find:
         pending = dimse.response(self._command, dimse.PENDING, data_set=True)
         status, comment = dimse.SUCCESS, ""
         try:
-            for match in node.archive.find(model, bytes(self._identifier), self._context.transfer_syntax):
+            for match in node.archive.find(model, bytes(self._identifier), self._context.transfer_syntax, self._link):
                 if self._link.cancelled(message_id):
                     status = CANCELLED
                     break

@@ -27,7 +27,7 @@ class Get(Retrieval):
 
     def retrieve(self) -> Outcome:
         """See `Retrieval`."""
-        objects = self.selected()
+        objects = self.selected(self.link.calling_ae)
         peer = _Requester(self.link, self.command.message_id)
         return Transfer(self, peer, self.link.calling_ae, None).run(objects)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from dgate.net.association import serve_connection
 from dgate.net.connection import Connection
+from dgate.threads import start_thread
 
 if TYPE_CHECKING:
     from dgate.net.node import Node
@@ -75,14 +76,10 @@ class Listener:
 
     def _spawn(self) -> None:
         """One more thread in accept, already counted as waiting. Raises `RuntimeError` when there can be none."""
-        before = threading.stack_size(STACK)
-        try:
-            thread = threading.Thread(target=self._work, name="association", daemon=True)
-            with self._lock:  # whoever stops us joins what is in the set: only threads that run
-                thread.start()
-                self._threads.add(thread)
-        finally:
-            threading.stack_size(before)
+        thread = threading.Thread(target=self._work, name="association", daemon=True)
+        with self._lock:  # whoever stops us joins what is in the set: only threads that run
+            start_thread(thread, STACK)
+            self._threads.add(thread)
 
     def _work(self) -> None:
         try:

@@ -37,7 +37,7 @@ class Move(Retrieval):
     def retrieve(self) -> Outcome:
         """See `Retrieval`."""
         entry = self._entry()
-        objects = self.selected()
+        objects = self.selected(entry.ae)
         if entry.port_number is None:
             return self._unreachable(entry, f"port {entry.port!r} of {entry.ae} in acrnema.map is none")
         try:

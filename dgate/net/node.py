@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from dgate.config.live import LiveConfig
     from dgate.interfaces import Archive, Commands, Log
     from dgate.net.limits import Doorkeeper, Limits
+    from dgate.net.operation import Scripts
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +27,5 @@ class Node:
     counters: Counters = field(default_factory=Counters)
     commands: Commands | None = None
     """Who runs server commands; without it they are all refused."""
+    scripts: Scripts | None = None
+    """Who runs the scripts of section `[lua]`."""

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from dgate.config.settings import Settings
+    from dgate.interfaces import Session
     from dgate.net.dimse import Command
     from dgate.net.negotiation import Context
     from dgate.net.node import Node
@@ -13,6 +15,20 @@ if TYPE_CHECKING:
 
 class ClientError(Exception):
     """The peer asks for something that ends the association without a word, as in Conquest (section 13)."""
+
+
+class Hooks(Protocol):
+    """Scripts that run at certain moments of an association."""
+
+    def run(self, name: str, link: Link) -> bool:
+        """Run one of them, if it is there. False: the connection is to be dropped. Never raises."""
+
+
+class Scripts(Protocol):
+    """The scripts of a server."""
+
+    def hooks(self, settings: Settings) -> Hooks | None:
+        """Those that these settings have for associations; None if there are none."""
 
 
 class Link(Protocol):
@@ -23,6 +39,8 @@ class Link(Protocol):
     called_ae: str
     address: str
     """Where the peer is."""
+    session: Session
+    """What rules and scripts remember."""
 
     def reply(self, context: Context, command: bytes, data_set: bytes | None = None) -> None:
         """Send a message, at the latest when the operation ends. Raises `ConnectionLost`."""

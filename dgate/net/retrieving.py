@@ -118,10 +118,10 @@ class Retrieval(ABC):
     def retrieve(self) -> Outcome:
         """Find and send. Raises `QueryFailure`."""
 
-    def selected(self) -> list[StoredObject]:
+    def selected(self, destination: str) -> list[StoredObject]:
         """The objects asked for, at least one. Raises `QueryFailure`."""
         node = self.link.node
-        objects = node.archive.select(bytes(self._identifier), self.context.transfer_syntax)
+        objects = node.archive.select(bytes(self._identifier), self.context.transfer_syntax, self.link, destination)
         images = "images" if self.model == "PatientRoot" else "Images"
         node.log.console(f"Number of {images} to send: {len(objects)}")
         if not objects:
@@ -188,7 +188,7 @@ class Transfer:
 
     def _send_file(self, stored: StoredObject, message_id: int) -> None:
         node = self._retrieval.link.node
-        with node.archive.open(stored) as outgoing:
+        with node.archive.open(stored, self._retrieval.link, self._host) as outgoing:
             context = self._offers.choose(stored.sop_class_uid, outgoing.transfer_syntax)
             if context is None:
                 raise RetrieveFailure(f"{outgoing.path} is {outgoing.transfer_syntax}, which is not accepted")

@@ -31,6 +31,7 @@ class Store:
                 context.transfer_syntax,
                 link.calling_ae,
                 link.called_ae,
+                link.session,
             )
             self._incoming = link.node.archive.begin_store(request)
 

@@ -257,9 +257,13 @@ def test_a_log_file_that_has_nowhere_to_be_is_a_warning(instance: Path) -> None:
     assert done.stderr == "Warning: no/such.log: the folder does not exist; lines are lost until it does\n"
 
 
-def test_lua_is_honestly_refused(instance: Path) -> None:
-    done = dgate(f"-w{instance}", "--dolua:print(1)")
-    assert (done.returncode, done.stderr) == (1, "***Lua scripts are not available yet in this server\n")
+def test_lua_runs_without_a_server(instance: Path) -> None:
+    assert dgate(f"-w{instance}", "-i").returncode == 0
+    done = dgate(f"-w{instance}", "--dolua:print(Global.MyACRNema) return 1 + 1")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ORACLE\n2\n", "")
+    (instance / "x.lua").write_text("print('from a file')")
+    assert dgate(f"-w{instance}", f"--dolua:{instance}/x.lua").stdout == "from a file\n"
+    assert "*** lua syntax error" in dgate(f"-w{instance}", "--dolua:x = =").stdout
 
 
 def test_a_command_goes_to_the_running_server(run: Callable[..., Program], instance: Path) -> None:

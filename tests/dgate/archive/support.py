@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
+import json
+import os
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dgate.archive.archive import DiskArchive, open_archive
+from dgate.archive.database.dialect import BEGIN, COMMIT
 from dgate.archive.elements import EXPLICIT_LITTLE, encode_element, encoding_of
+from dgate.archive.index import connect
+from dgate.archive.options import options_from
 from dgate.archive.schema import initialise
 from dgate.config.inifile import IniFile
 from dgate.config.kfactor import KFactor, parse_dicom_sql
@@ -17,12 +21,18 @@ from dgate.config.settings import Settings, load_settings
 from dgate.interfaces import StoreRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
 DICTIONARY_FILE = Path(__file__).parents[3] / "templates" / "mount" / "config" / "dgate.dic"
 SQL_FILE = Path(__file__).parents[3] / "templates" / "mount" / "config" / "dicom.sql"
 UID = "1.2.826.0.1.3680043.8.498.77.1.1"
+
+database_settings: dict[str, Any] = json.loads(os.environ.get("DGATE_TEST_DATABASE", "{}"))
+"""Of the server that the running test's index is in, for its child processes too; empty for SQLite."""
+
+clearing: list[Callable[[], None]] = []
+"""What empties that database."""
 
 TABLES = ("DICOMPatients", "DICOMStudies", "DICOMSeries", "DICOMImages")
 
@@ -97,7 +107,7 @@ def settings_for(root: Path, **changes: Any) -> Settings:
     )
     settings, faults = load_settings(IniFile.parse(text.encode()), str(root))
     assert not faults
-    return replace(settings, **changes)
+    return replace(settings, **{**database_settings, **changes})
 
 
 @dataclass
@@ -122,9 +132,17 @@ class House:
         return [path.name for path in (self.data / ".spool").iterdir() if path.name.endswith(".tmp")]
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self.root / "conquest.db3")) as connection:
-            connection.text_factory = bytes
+        """As another process sees them."""
+        with closing(connect(options_from(self.settings))) as connection:
             return connection.execute(sql).fetchall()
+
+    def change(self, *statements: str) -> None:
+        """What another process does to the database."""
+        with closing(connect(options_from(self.settings), writing=True)) as connection:
+            connection.execute(BEGIN)
+            for sql in statements:
+                connection.execute(sql)
+            connection.execute(COMMIT)
 
     def tables(self) -> dict[str, list[tuple[Any, ...]]]:
         """Everything that is in the index."""
@@ -140,6 +158,8 @@ class House:
 
 
 def make_house(root: Path, **changes: Any) -> House:
+    for clear in clearing:
+        clear()
     settings, log = settings_for(root, **changes), Lines()
     initialise(settings, kfactor(), log, 0)
     return House(root, settings, log, open_archive(settings, kfactor(), log))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dgate.archive import index
 from dgate.archive.archive import open_archive
+from dgate.archive.database import sqlite
 from dgate.archive.delete import delete
 from dgate.archive.elements import IMPLICIT_LITTLE, encode_element, encoding_of
 from dgate.archive.index import DatabaseError
@@ -28,7 +28,7 @@ BAD_QUERY = 0xC001
 
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setattr(index, "BUSY_SECONDS", 0.02)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.02)
     made = make_house(tmp_path)
     assert made.store(CT1) == 0
     yield made

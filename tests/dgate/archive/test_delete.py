@@ -87,9 +87,7 @@ def test_storing_after_deleting_makes_all_rows_again(house: House) -> None:
 
 def test_rows_deleted_by_another_process_are_made_again(house: House) -> None:
     house.store(CT1)
-    with closing(sqlite3.connect(house.root / "conquest.db3")) as other, other:
-        for table in TABLES:
-            other.execute(f"DELETE FROM {table}")  # noqa: S608
+    house.change(*(f"DELETE FROM {table}" for table in TABLES))  # noqa: S608
     assert house.store(ct1(t00080018=b"1.2")) == 0
     assert counts(house) == (1, 1, 1, 1)
 
@@ -104,10 +102,11 @@ def test_many_images_go_in_portions(house: House, monkeypatch: pytest.MonkeyPatc
 
 
 def test_rows_that_never_had_an_image_go_as_well(house: House) -> None:
-    with closing(sqlite3.connect(house.root / "conquest.db3")) as other, other:
-        other.execute("INSERT INTO DICOMPatients (PatientID) VALUES ('EMPTY')")
-        other.execute("INSERT INTO DICOMStudies (StudyInsta, PatientID) VALUES ('1.1', 'EMPTY')")
-        other.execute("INSERT INTO DICOMSeries (SeriesInst, StudyInsta) VALUES ('1.1.1', '1.1')")
+    house.change(
+        "INSERT INTO DICOMPatients (PatientID) VALUES ('EMPTY')",
+        "INSERT INTO DICOMStudies (StudyInsta, PatientID) VALUES ('1.1', 'EMPTY')",
+        "INSERT INTO DICOMSeries (SeriesInst, StudyInsta) VALUES ('1.1.1', '1.1')",
+    )
     assert delete(house.archive, Level.PATIENT, {"patient_id": b"EMPTY"}) == 0
     assert counts(house) == (0, 0, 0, 0)
 
@@ -124,8 +123,7 @@ def test_a_path_that_leaves_the_device_is_not_touched(house: House, tmp_path: Pa
     victim = tmp_path / "victim"
     victim.write_text("mine")
     house.store(CT1)
-    with closing(sqlite3.connect(house.root / "conquest.db3")) as other, other:
-        other.execute("UPDATE DICOMImages SET ObjectFile = '../victim'")
+    house.change("UPDATE DICOMImages SET ObjectFile = '../victim'")
     assert delete(house.archive, Level.PATIENT, {"patient_id": PATIENT}) == 1
     assert victim.read_text() == "mine"
     assert any("File stays" in line for line in house.log.lines)
@@ -158,6 +156,7 @@ def test_death_in_the_middle_leaves_rows_and_files_in_step(
     assert consistent(house)
 
 
+@pytest.mark.sqlite
 def test_a_deletion_that_fails_keeps_everything(house: House) -> None:
     fill(house)
     with closing(sqlite3.connect(house.root / "conquest.db3")) as other, other:

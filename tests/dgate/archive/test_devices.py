@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -167,14 +165,11 @@ def aged(house: House, *patients: tuple[bytes, int]) -> None:
                 ct1(t00100020=patient, t0020000d=b"3." + patient, t0020000e=b"2." + patient, t00080018=uid)
             )
             assert status == 0
-        with closing(sqlite3.connect(house.root / "conquest.db3")) as connection, connection:
-            when = int(time.time()) - age
-            connection.execute(
-                "UPDATE DICOMPatients SET AccessTime = ? WHERE PatientID = CAST(? AS TEXT)", (when, patient)
-            )
-            connection.execute(
-                "UPDATE DICOMImages SET AccessTime = ? WHERE ImagePat = CAST(? AS TEXT)", (when, patient)
-            )
+        when = int(time.time()) - age
+        house.change(
+            f"UPDATE DICOMPatients SET AccessTime = {when} WHERE PatientID = '{patient.decode()}'",  # noqa: S608
+            f"UPDATE DICOMImages SET AccessTime = {when} WHERE ImagePat = '{patient.decode()}'",  # noqa: S608
+        )
 
 
 def patients(house: House) -> list[bytes]:
@@ -226,6 +221,7 @@ def test_an_object_that_arrives_for_an_old_patient_stays(house: House) -> None:
     assert patients(house) == [b"1"]
 
 
+@pytest.mark.sqlite
 def test_a_database_that_is_gone_is_said_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     aged(house, (b"1", 5000))
     pretend(house, monkeypatch, lambda _: 0)

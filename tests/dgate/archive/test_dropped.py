@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dgate.archive import index
+from dgate.archive.database import sqlite
 from dgate.archive.dropped import add_file, is_written_to
 from dgate.archive.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from dgate.archive.part10 import header
@@ -157,10 +157,11 @@ def test_a_bad_file_that_becomes_good_goes_in(house: House, incoming: Path, watc
     assert len(stored(house)) == 1
 
 
+@pytest.mark.sqlite
 def test_our_own_trouble_never_costs_a_file(
     house: House, incoming: Path, watch: Watch, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index, "BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.01)
     target = incoming / "x.dcm"
     target.write_bytes(part10(CT1))
     watch.look()

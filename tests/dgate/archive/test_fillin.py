@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     made = make_house(tmp_path)
-    plan_procedures(made.root)
+    plan_procedures(made)
     yield made
     made.archive.close()
 

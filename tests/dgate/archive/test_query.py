@@ -23,7 +23,8 @@ VRS = {0x00280010: b"US", 0x00080020: b"DA", 0x0020000D: b"UI", 0x0020000E: b"UI
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[House]:
+    assert database  # it is another house for each
     """Three patients: two studies, one of them with two modalities; one with odd characters; one nearly empty."""
     made = make_house(tmp_path_factory.mktemp("query"), enable_computed_fields=True)
     for number in (42, 43, 1):
@@ -74,11 +75,9 @@ ALL = sorted([UID, "1.6", "1.7"])
         (0x00100020, b"", ALL),
         (0x00100020, b"*", ALL),
         (0x00100020, b"P?", ["1.6", "1.7"]),
-        (0x00100020, b"p*", ALL),
         (0x00100020, b"P2\\P3", []),
         (0x00100010, b"Doe", []),
         (0x00100010, b"Doe*", [UID]),
-        (0x00100010, b"doe^john^q*", [UID]),
         (0x00100010, b"*'N*", ["1.6"]),
         (0x00100010, b"O'Neil_100%^!", ["1.6"]),
         (0x00100010, b"*_100%*", ["1.6"]),
@@ -205,6 +204,12 @@ def test_counts(house: House) -> None:
     assert series[0x00201209] == b"1"
 
 
+def test_letters_of_either_case_are_alike_to_a_pattern_in_sqlite_only(house: House, database: str) -> None:
+    alike = database == "sqlite"
+    assert studies(house, 0x00100020, b"p*") == (ALL if alike else [])
+    assert studies(house, 0x00100010, b"doe^john^q*") == ([UID] if alike else [])
+
+
 def test_order(house: House) -> None:
     def names() -> list[bytes]:
         return [answer[0x00100010] for answer in find(house, "STUDY", {0x00100010: b"", 0x0020000D: b""})]
@@ -243,7 +248,7 @@ def test_every_level_has_its_configured_order(house: House, level: str, order: s
 
 def test_a_sort_order_that_is_none_fails_the_query(house: House) -> None:
     house.reopen(study_query_sort_order="DICOMStudies.Colour")
-    with pytest.raises(QueryFailure, match="no such column"):
+    with pytest.raises(QueryFailure, match=r"no such column|does not exist|Unknown column"):
         find(house, "STUDY", {0x0020000D: b""})
     house.reopen(study_query_sort_order="")
 
@@ -312,7 +317,9 @@ def test_answers_come_as_they_are_taken_and_may_be_left(house: House) -> None:
     assert house.log.lines[-1] == "C-Find (StudyRoot) located 6 records"
 
 
+@pytest.mark.sqlite
 def test_missing_tables_and_database(house: House) -> None:
+    house.reopen()  # all of it is in the one file then
     hidden = house.root / "hidden"
     (house.root / "conquest.db3").rename(hidden)
     with pytest.raises(QueryFailure) as failure:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +16,13 @@ from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
 
 from dgate.archive.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from dgate.archive.index import connect
+from dgate.archive.options import options_from
 from dgate.interfaces import QueryFailure
 from tests.dgate.archive.support import House, make_house
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 ROWS = [
     {"AccessionN": "A1", "PatientID": "P1", "PatientNam": "Zeta^Anna", "Modality": "CT", "ScheduledA": "CT1",
@@ -36,9 +36,9 @@ ROWS = [
 SYNTAXES = [IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG]
 
 
-def plan_procedures(root: Path) -> None:
+def plan_procedures(house: House) -> None:
     """The rows, as a hospital's system or Conquest's own HL7 import would enter them."""
-    with closing(sqlite3.connect(root / "conquest.db3")) as connection, connection:
+    with closing(connect(options_from(house.settings), writing=True)) as connection:
         for row in ROWS:
             marks = ", ".join(["CAST(? AS TEXT)"] * len(row))
             values = [value.encode("latin-1") for value in row.values()]
@@ -46,9 +46,10 @@ def plan_procedures(root: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(tmp_path_factory: pytest.TempPathFactory, database: str) -> Iterator[House]:
+    assert database  # it is another house for each
     made = make_house(tmp_path_factory.mktemp("worklist"))
-    plan_procedures(made.root)
+    plan_procedures(made)
     yield made
     made.archive.close()
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from dgate.config.amap import AcrNemaMap
+from dgate.net.scu import echo
 from dgate.start import StartError, prepare, read_identity, write_atomically
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -209,6 +210,20 @@ def test_an_instance_says_when_it_runs_and_ends_clean_on_sigterm(folder: Path) -
         _, errors = process.communicate(timeout=30)
         assert (process.returncode, errors) == (0, "")
         assert not run_file.exists()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_an_edit_of_the_converters_counts_without_a_restart(folder: Path) -> None:
+    port = free_port()
+    process = started(folder, port, subprocess.DEVNULL)
+    ini, deadline = folder / "mount/config/dicom.ini", time.monotonic() + 30
+    try:
+        (folder / "mount/config/converters.txt").write_text("ImportConverter7 = nop\n")
+        while "ImportConverter7 = nop" not in ini.read_text() and time.monotonic() < deadline:
+            echo("127.0.0.1", port, calling="CT1", called="CT1")  # whoever comes makes the server look
+        assert "ImportConverter7 = nop" in ini.read_text()
     finally:
         process.kill()
         process.communicate()

@@ -11,7 +11,7 @@ import sys
 from functools import partial
 
 from dgate import server
-from dgate.archive import index
+from dgate.archive.database import sqlite
 from dgate.main import main
 from dgate.net.limits import Limits
 
@@ -29,6 +29,6 @@ def drop_capabilities() -> None:
 
 if __name__ == "__main__":
     drop_capabilities()
-    index.BUSY_SECONDS = DATABASE_PATIENCE
+    sqlite.BUSY_SECONDS = DATABASE_PATIENCE
     vars(server)["Limits"] = partial(Limits, **json.loads(sys.argv[1]))
     sys.exit(main(sys.argv[2:]))

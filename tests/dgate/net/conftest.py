@@ -13,6 +13,7 @@ from dgate.config.live import LiveConfig
 from dgate.config.settings import load_settings
 from dgate.interfaces import (
     ActionFailure,
+    Asker,
     Commitment,
     Outgoing,
     QueryFailure,
@@ -62,13 +63,20 @@ class MemoryArchive:
     def begin_store(self, request: StoreRequest) -> MemoryIncoming:
         return MemoryIncoming(self, request)
 
-    def find(self, model: QueryModel, identifier: bytes, transfer_syntax: str) -> Iterator[bytes]:
+    def find(
+        self, model: QueryModel, identifier: bytes, transfer_syntax: str, asker: Asker | None = None
+    ) -> Iterator[bytes]:
+        assert asker is not None
         return self.finder(model, identifier, transfer_syntax)
 
-    def select(self, identifier: bytes, transfer_syntax: str) -> list[StoredObject]:
+    def select(
+        self, identifier: bytes, transfer_syntax: str, asker: Asker | None = None, destination: str = ""
+    ) -> list[StoredObject]:
+        del asker, destination
         raise QueryFailure(0xC004, f"nothing is ever retrieved from here: {identifier!r}, {transfer_syntax}")
 
-    def open(self, stored: StoredObject) -> Outgoing:
+    def open(self, stored: StoredObject, asker: Asker | None = None, destination: str = "") -> Outgoing:
+        del asker, destination
         raise RetrieveFailure(f"nothing is ever retrieved from here: {stored}")
 
     def commitment(self, information: bytes, transfer_syntax: str) -> Commitment:

@@ -42,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
         assert store(ct1(t00080018=b"1.6.1.1", t0020000d=b"1.6", t0020000e=b"1.6.1", t00080020=b"20210101")) == 0
         second = {"t0020000d": b"1.7", "t0020000e": b"1.7.1", "t00100020": b"P2", "t00080020": None}
         assert store(ct1(t00080018=b"1.7.1.1", t00100010=b"O'Neil_100%", t00081030=None, **second)) == 0
-        plan_procedures(running.house.root)
+        plan_procedures(running.house)
         fill(running.house.root)
         yield running
         running.wait_until_empty()
