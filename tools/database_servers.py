@@ -6,9 +6,9 @@ agrees to run as root.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
-import shutil
 import signal
 import socket
 import subprocess
@@ -104,11 +104,10 @@ class DatabaseServer(ABC):
         process, self._process = self._process, None
         if process is None:
             return
-        if how == signal.SIGKILL:
-            os.killpg(process.pid, how)
-        else:
-            process.send_signal(how or self.ending)
+        helpers = _below(process.pid) if how == signal.SIGKILL else []
+        process.send_signal(how or self.ending)
         process.wait(START_SECONDS)
+        _kill(helpers)
 
     def _answers(self) -> bool:
         try:
@@ -229,7 +228,27 @@ class MariaDB(DatabaseServer):
 SERVERS: dict[str, type[DatabaseServer]] = {"postgres": Postgres, "mariadb": MariaDB}
 
 
-def remove(server: DatabaseServer) -> None:
-    """End it and delete its data."""
-    server.stop(signal.SIGKILL)
-    shutil.rmtree(server.folder)
+def _below(pid: int) -> list[int]:
+    """The children of a process. PostgreSQL's are in sessions of their own, and outlive a killed parent for a while."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def _kill(helpers: Sequence[int]) -> None:
+    """What holds the data folder goes as well; nobody can take it over before."""
+    for pid in helpers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    until = time.monotonic() + START_SECONDS
+    while any(_runs(pid) for pid in helpers):
+        if time.monotonic() > until:
+            raise TimeoutError(f"processes {helpers} do not end")
+        time.sleep(0.005)
+
+
+def _runs(pid: int) -> bool:
+    """A process that only waits for somebody to take notice of its end holds nothing."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from dgate.archive.database.dialect import VALUE
 from dgate.archive.matching import Condition
 from dgate.archive.plan import Output
 from dgate.archive.writer import shown
@@ -30,11 +31,18 @@ class Search:
     encode: Callable[[Row], bytes]
 
     def report(self) -> Iterator[str]:
-        """The debug lines of the original (conquest-server.md 10), with the values beside the SQL instead of in it."""
+        """The debug lines of the original (conquest-server.md 10)."""
         yield f"Query On {self.on}"
         yield f"Issue Query on Columns: {', '.join(output.sql for output in self.outputs if output.sql)}"
-        values = ", ".join(map(shown, self.parameters[:_SHOWN_VALUES]))
-        yield f"Values: {' and '.join(part.sql[:_SHOWN_LENGTH] for part in self.conditions)} [{values}]"
+        yield f"Values: {self._demanded()}"
         yield f"Tables: {self.tables}"
         if self.order:
             yield f"Sort: {self.order}"
+
+    def _demanded(self) -> str:
+        """The conditions with their values in place, as far as a line should be long. No server ever sees this text."""
+        pieces = " and ".join(part.sql for part in self.conditions).split(VALUE)
+        told = [pieces[0]]
+        for value, piece in zip(self.parameters[:_SHOWN_VALUES], pieces[1:], strict=False):
+            told += [f"'{shown(value)[:_SHOWN_LENGTH]}'", piece]
+        return "".join(told) + (" ..." if len(pieces) - 1 > _SHOWN_VALUES else "")

@@ -144,14 +144,16 @@ def test_killed_while_four_store(server: DatabaseServer, house: House) -> None:
     threads = [threading.Thread(target=send, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
-    for _ in range(2):
-        for _ in range(60):
-            assert begun.acquire(timeout=20)
-        server.stop(signal.SIGKILL)
-        server.start()
-    stopped.set()
-    for thread in threads:
-        thread.join()
+    try:
+        for _ in range(2):
+            for _ in range(60):
+                assert begun.acquire(timeout=20)
+            server.stop(signal.SIGKILL)
+            server.start()
+    finally:
+        stopped.set()
+        for thread in threads:
+            thread.join()
     house.reopen()
     assert set(acknowledged) <= {row[0].decode() for row in house.rows("SELECT SOPInstanc FROM DICOMImages")}
     assert in_step(house)
@@ -167,10 +169,10 @@ def breaking(house: House, monkeypatch: pytest.MonkeyPatch, *, before: bool, als
     kind = type(connection)
     real = kind.write_group  # type: ignore[union-attr]
 
-    def broken(self: Any, writes: Any, wanted: Any) -> None:
+    def broken(self: Any, writes: Any) -> None:
         monkeypatch.setattr(kind, "write_group", real)
         if not before:
-            real(self, writes, wanted)
+            real(self, writes)
         self.close()
         also()
         raise UnknownOutcomeError("broken")
