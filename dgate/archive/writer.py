@@ -11,7 +11,6 @@ fails the file goes back, so that outside this module there is never one without
 from __future__ import annotations
 
 import contextlib
-import itertools
 import threading
 import time
 from collections import deque
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from dgate.archive import checkpoint
-from dgate.archive.database.dialect import BEGIN, COMMIT, ROLLBACK
+from dgate.archive.database.dialect import BEGIN, COMMIT
 from dgate.archive.database.faults import FAULTS, OBJECT_FAULTS, ObjectFaultError, UnknownOutcomeError
 from dgate.archive.database.statements import Statements
 from dgate.archive.entry import Also, Content, Entry, KeepKnown, Location, Outcome, Refused, shown
@@ -89,19 +88,17 @@ class Writer:
         self._waiting.append(entry)
         with self._turn:
             while entry.outcome is None:
-                self._run(self._next(), more=True)
+                self._run([self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))])
         return entry.outcome
 
     def submit_all(self, entries: Sequence[Entry]) -> bool:
         """Enter many objects in one transaction; see each one's outcome. False if it could not be committed."""
         with self._turn:
-            self._rest()
             return self._run(list(entries))
 
     def location(self, uid: bytes) -> Location | None:
         """Where an object lies according to the committed rows. Raises `DatabaseError`, `FAULTS`."""
         with self._turn:
-            self._rest()
             found = self._open().execute(self._statements[Level.IMAGE].select, (uid,)).fetchone()
         return Location(found[-1] or b"", found[-2] or b"") if found else None
 
@@ -111,7 +108,6 @@ class Writer:
         Raises `DatabaseError`, what SQLite raises, and what `work` does: nothing is changed then.
         """
         with self._turn:
-            self._rest()
             try:
                 connection = self._open()
                 connection.execute(BEGIN)
@@ -129,7 +125,6 @@ class Writer:
         What is not committed inside is rolled back. Raises `DatabaseError`, `FAULTS`.
         """
         with self._turn:
-            self._rest()
             connection = self._open()
             self._seen.clear()
             try:
@@ -145,23 +140,7 @@ class Writer:
 
     # -- one group
 
-    def _next(self) -> list[Entry]:
-        """The next group: those whose rows have been read already, or all that wait."""
-        count = self._session.ahead if self._session is not None else 0
-        return [self._waiting.popleft() for _ in range(count or min(GROUP, len(self._waiting)))]
-
-    def _rest(self) -> None:
-        """Somebody else than those who wait uses the connection: what was read ahead for them is forgotten."""
-        if self._session is None or not self._session.ahead or self._connection is None:
-            return
-        try:
-            self._connection.execute(ROLLBACK)
-            self._session.ahead = 0
-        except FAULTS:
-            self._close()
-
-    def _run(self, entries: list[Entry], *, more: bool = False) -> bool:
-        """Enter a group; with `more`, what waits comes next."""
+    def _run(self, entries: list[Entry]) -> bool:
         committed = False
         placed: list[Entry] = []
         session = None
@@ -170,7 +149,7 @@ class Writer:
             for entry in entries:
                 session.mark()
                 self._enter(session, entry, placed)
-            session.commit(list(itertools.islice(self._waiting.copy(), GROUP)) if more else ())
+            session.commit()
             committed = True
         except UnknownOutcomeError as error:
             self._say(error)

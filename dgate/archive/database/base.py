@@ -100,9 +100,6 @@ class Executing(Protocol):
 class Session(Protocol):
     """The rows of one group of objects, in one transaction. An object's part of it can be taken back alone."""
 
-    ahead: int
-    """How many objects the next group must consist of, because it has begun already."""
-
     def begin(self, entries: Sequence[Entering]) -> bool:
         """Start a group; False if rows may be other ones than at the end of the last group."""
 
@@ -127,11 +124,8 @@ class Session(Protocol):
     def drop(self) -> None:
         """The object's part never was."""
 
-    def commit(self, waiting: Sequence[Entering]) -> None:
-        """End the group; where it saves time, begin the next one, with those that wait.
-
-        Raises `UnknownOutcomeError`, `ObjectFaultError` for one of the objects, other `FAULTS`.
-        """
+    def commit(self) -> None:
+        """Raises `UnknownOutcomeError`, `ObjectFaultError` for one of the objects, other `FAULTS`."""
 
     def was_committed(self, connection: Connection) -> bool:
         """After an unknown outcome: look on another connection what became of the transaction.

@@ -1,9 +1,7 @@
 """How a group of objects is written on a server: what it may touch is read at once, what it changes is sent at once.
 
 Between the two, rows are found and changed in memory, so that an object costs no way to the server and back, and taking
-one back costs nothing. What those who wait meanwhile may touch is asked for together with the commit, so that under
-load a group costs one way only. Nobody else of ours writes meanwhile: a transaction begins with a lock that all of us
-take.
+one back costs nothing. Nobody else of ours writes meanwhile: a transaction begins with a lock that all of us take.
 """
 
 from __future__ import annotations
@@ -31,11 +29,8 @@ class GroupConnection(Protocol):
     def read_group(self, wanted: Sequence[Wanted]) -> list[list[FoundRow]]:
         """Begin a transaction that writes, and select. One way to the server and back."""
 
-    def write_group(self, writes: Sequence[Write], wanted: Sequence[Wanted]) -> list[list[FoundRow]] | None:
-        """Write and commit, and then, if anything is wanted, as `read_group`, likewise. Raises as `Session.commit`.
-
-        None if only the reading failed; the connection is good for nothing then.
-        """
+    def write_group(self, writes: Sequence[Write]) -> None:
+        """Write and commit. Likewise. Raises as `Session.commit`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +53,11 @@ class BatchSession:
         self._writes: list[Write] = []
         self._changes: list[_Change] = []
         self._marked = 0, 0
-        self._next: list[dict[Value, FoundRow]] = []
-        self.ahead = 0
 
     def begin(self, entries: Sequence[Entering]) -> bool:
         """See `Session`. Every row a group can need is read, so nothing has to be remembered from the last one."""
-        if self.ahead:
-            self._rows, self.ahead = self._next, 0
-        else:
-            keys = _all_keys(entries)
-            self._rows = _by_key(keys, self._connection.read_group(self._wanted(keys)))
+        keys = [_keys(entries, level) for level in Level]
+        self._rows = _by_key(keys, self._connection.read_group(self._wanted(keys)))
         self._writes, self._changes = [], []
         return False
 
@@ -115,12 +105,9 @@ class BatchSession:
             else:
                 self._rows[change.level][change.key] = change.before
 
-    def commit(self, waiting: Sequence[Entering]) -> None:
+    def commit(self) -> None:
         """See `Session`."""
-        keys = _all_keys(waiting)
-        found = self._connection.write_group(self._writes, self._wanted(keys))
-        if found is not None and waiting:
-            self._next, self.ahead = _by_key(keys, found), len(waiting)
+        self._connection.write_group(self._writes)
 
     def was_committed(self, connection: Connection) -> bool:
         """See `Session`. One row that is as we made it and was not before is proof: all of it is there, or nothing."""
@@ -136,10 +123,6 @@ class BatchSession:
 def _keys(entries: Sequence[Entering], level: Level) -> list[bytes]:
     """The keys of a table that a group has, each once."""
     return list(dict.fromkeys(key for entry in entries if (key := entry.rows.levels[level][0]) is not None))
-
-
-def _all_keys(entries: Sequence[Entering]) -> list[list[bytes]]:
-    return [_keys(entries, level) for level in Level]
 
 
 def _by_key(keys: Sequence[Sequence[bytes]], found: Sequence[Sequence[FoundRow]]) -> list[dict[Value, FoundRow]]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg.pq import DiagnosticField, ExecStatus, PipelineStatus
+from psycopg.pq import DiagnosticField, ExecStatus
 
 from dgate.archive.database.faults import (
     DatabaseError,
@@ -87,11 +87,13 @@ class Wire:
 
     # -- many statements
 
-    def send_all(self, statements: Sequence[tuple[bytes, Values | None]]) -> None:
-        """Send statements that succeed or fail together; those that are prepared run as such."""
+    def run_all(self, statements: Sequence[tuple[bytes, Values | None]]) -> list[PGresult]:
+        """One way to the server and back for all of them; those that are prepared run as such.
+
+        Raises the fault of the first that failed; those behind it were not carried out.
+        """
         raw = self._raw
-        if raw.pipeline_status == PipelineStatus.OFF:
-            raw.enter_pipeline_mode()
+        raw.enter_pipeline_mode()
         for text, values in statements:
             name = self._prepared.get(text)
             if name is None:
@@ -99,16 +101,10 @@ class Wire:
             else:
                 raw.send_query_prepared(name, values)
         raw.pipeline_sync()
-
-    def results(self, count: int) -> list[PGresult]:
-        """Those of as many statements, sent together. Raises the fault of the first that failed."""
-        results = [self._piped() for _ in range(count)]
-        self._result()  # the end of what was sent together
+        results = [self._piped() for _ in statements]
+        self._result()  # the end of the pipeline
+        raw.exit_pipeline_mode()
         return [_checked(result) for result in results]
-
-    def end_of_all(self) -> None:
-        """Everything that was sent is answered."""
-        self._raw.exit_pipeline_mode()
 
     def _piped(self) -> PGresult:
         result = self._result()

@@ -164,8 +164,7 @@ class MySQLConnection:
             count = cursor.execute(_written(sql, parameters))
             found = Found(iter(cursor.fetchall() if cursor.description else ()), count)
         if sql in (COMMIT, ROLLBACK):
-            with _Talking(self):
-                self._send([_GIVE_LOCK])
+            self._run_all([_GIVE_LOCK])
         return found
 
     def stream(self, sql: str, parameters: Parameters = (), /) -> Found:
@@ -193,40 +192,20 @@ class MySQLConnection:
 
     def read_group(self, wanted: Sequence[Wanted]) -> list[list[FoundRow]]:
         """See `GroupConnection`."""
-        reading = _reading(wanted)
-        with _Talking(self):
-            cursor = self._send(reading)
-            found = self._results(cursor, len(reading), first=True)
-        return _read(wanted, found)
+        return _read(wanted, self._run_all(_reading(wanted)))
 
-    def write_group(self, writes: Sequence[Write], wanted: Sequence[Wanted]) -> list[list[FoundRow]] | None:
+    def write_group(self, writes: Sequence[Write]) -> None:
         """See `GroupConnection`."""
-        writing = [*_inserts_joined(writes), COMMIT.encode(), _GIVE_LOCK]
-        reading = _reading(wanted) if wanted else []
-        with _Talking(self, committing=True):
-            cursor = self._send([*writing, *reading])
-            self._results(cursor, len(writing) - 1, first=True)
-        try:
-            with _Talking(self):
-                found = self._results(cursor, 1 + len(reading))[1:]
-            return _read(wanted, found) if wanted else []
-        except DatabaseError:
-            self.close()
-            return None
+        self._run_all([*_inserts_joined(writes), COMMIT.encode(), _GIVE_LOCK], committing=True)
 
-    def _send(self, texts: Sequence[bytes]) -> Any:
-        """Several statements on one way to the server."""
-        cursor = self._raw.cursor(Cursor)
-        cursor.execute(b"; ".join(texts))
-        return cursor
-
-    def _results(self, cursor: Any, count: int, *, first: bool = False) -> list[Any]:
-        """The rows of the next so many statements, beginning with the `first` or not."""
-        found = []
-        for number in range(count):
-            if not (first and number == 0) and not cursor.nextset():
-                break
-            found.append(cursor.fetchall() if cursor.description else ())
+    def _run_all(self, texts: Sequence[bytes], *, committing: bool = False) -> list[Any]:
+        """One way to the server and back for several statements; the rows of each."""
+        with _Talking(self, committing=committing):
+            cursor = self._raw.cursor(Cursor)
+            cursor.execute(b"; ".join(texts))
+            found = [cursor.fetchall() if cursor.description else ()]
+            while cursor.nextset():
+                found.append(cursor.fetchall() if cursor.description else ())
         return found
 
     # -- the connection

@@ -175,53 +175,22 @@ class PostgresConnection:
 
     def read_group(self, wanted: Sequence[Wanted]) -> list[list[FoundRow]]:
         """See `GroupConnection`."""
+        selects = [(_translator.text(_select_many(table)), keys) for table, keys in wanted]
+        statements = [(text, [_array(map(self._encode, keys))]) for text, keys in selects]
         with self._wire.talking():
-            reading = self._reading(wanted)
-            self._wire.send_all(reading)
-            results = self._answers(len(reading))
-            self._wire.end_of_all()
+            for text, _ in selects:
+                self._wire.prepare(text)
+            results = self._wire.run_all([(b"BEGIN", None), (_LOCK, None), *statements])
         return [self._rows(result) for result in results[2:]]
 
-    def write_group(self, writes: Sequence[Write], wanted: Sequence[Wanted]) -> list[list[FoundRow]] | None:
+    def write_group(self, writes: Sequence[Write]) -> None:
         """See `GroupConnection`."""
-        statements = [*(self._written(sql, parameters) for sql, parameters in writes), (b"COMMIT", None)]
+        statements = [self._written(sql, parameters) for sql, parameters in writes]
         with self._wire.talking():
-            reading = self._reading(wanted) if wanted else []
-            for text, _ in statements[:-1]:
+            for text, _ in statements:
                 self._wire.prepare(text)
         with self._wire.talking(committing=True):
-            self._wire.send_all(statements)
-            if reading:
-                self._wire.send_all(reading)
-            self._answers(len(statements))
-        return self._read_ahead(len(reading))
-
-    def _read_ahead(self, count: int) -> list[list[FoundRow]] | None:
-        try:
-            with self._wire.talking():
-                results = self._answers(count) if count else []
-                self._wire.end_of_all()
-        except DatabaseError:
-            self.close()
-            return None
-        return [self._rows(result) for result in results[2:]]
-
-    def _reading(self, wanted: Sequence[Wanted]) -> list[tuple[bytes, list[bytes | None] | None]]:
-        """A transaction begins and selects; the statements are prepared."""
-        statements: list[tuple[bytes, list[bytes | None] | None]] = [(b"BEGIN", None), (_LOCK, None)]
-        for table, keys in wanted:
-            text = _translator.text(_select_many(table))
-            self._wire.prepare(text)
-            statements.append((text, [_array(map(self._encode, keys))]))
-        return statements
-
-    def _answers(self, count: int) -> list[PGresult]:
-        """Raises the fault of a statement; then there may be more to come, and the connection is good for nothing."""
-        try:
-            return self._wire.results(count)
-        except StatementError:
-            self._wire.usable = False
-            raise
+            self._wire.run_all([*statements, (b"COMMIT", None)])
 
     # -- values
 

@@ -111,8 +111,6 @@ class SQLiteDriver:
 class SQLiteSession:
     """See `Session`. Each statement runs at once: SQLite is a function call away."""
 
-    ahead = 0
-
     def __init__(self, connection: Connection, statements: Sequence[TableStatements]) -> None:
         self._execute = connection.execute
         self._statements = statements
@@ -160,9 +158,8 @@ class SQLiteSession:
         for statement in ("ROLLBACK TO object", "RELEASE object") if self._many else ("ROLLBACK", "BEGIN"):
             self._execute(statement)
 
-    def commit(self, waiting: Sequence[Entering]) -> None:
+    def commit(self) -> None:
         """See `Session`."""
-        del waiting
         self._execute("COMMIT")
 
     def was_committed(self, connection: Connection) -> bool:
