@@ -9,12 +9,14 @@ import os
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 MARK = "CONQUESTCTL_RUN"
 """Inherited by whatever the command starts, so that its processes can be told from everybody else's."""
 PROC = Path("/proc")
+EXEC_SECONDS = 0.2
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -45,12 +47,21 @@ def processes(mark: str, folder: Path) -> Iterator[str]:
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            environ = (entry / "environ").read_bytes().split(b"\0")
+            environ = _environ(entry).split(b"\0")
             words = (entry / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue  # it has just ended
         if os.fsencode(mark) in environ or any(word.startswith(os.fsencode(folder) + b"/") for word in words):
             yield f"process {entry.name}: {b' '.join(words).decode(errors='replace').strip()}"
+
+
+def _environ(entry: Path) -> bytes:
+    """A process's environment; for the moment in which it takes on another program it seems to have none."""
+    until = time.monotonic() + EXEC_SECONDS
+    while not (found := (entry / "environ").read_bytes()) and time.monotonic() < until:
+        os.readlink(entry / "exe")  # noqa: PTH115 -- fails for the kernel's own and for the dead, who have none for good
+        time.sleep(0.002)
+    return found
 
 
 if __name__ == "__main__":
