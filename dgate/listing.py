@@ -73,8 +73,8 @@ def _markers(closed: tuple[int, int] | None, opened: tuple[int, int] | None) -> 
 
 def test_database(settings: Settings) -> Iterator[str]:
     """Create, fill, read and drop a scratch table. Raises `DatabaseError`."""
-    from dgate.archive.index import FAULTS, DatabaseError, connect
-    from dgate.archive.options import options_from
+    from dgate.config.archiveoptions import options_from
+    from dgate.index.index import FAULTS, DatabaseError, connect
 
     connection = connect(options_from(settings), writing=True)
     try:

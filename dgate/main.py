@@ -145,7 +145,7 @@ def _echo(options: Options, settings: Settings) -> int:
 
 def _show(what: str, settings: Settings, log: FileLog) -> int:
     """`-d`, `-m`, `-k`, `-o`, `-t`: lines for the log, as in the original."""
-    from dgate.archive.index import DatabaseError
+    from dgate.index.index import DatabaseError
 
     try:
         for line in _lines(what, settings, log):
@@ -178,7 +178,7 @@ def _lines(what: str, settings: Settings, log: FileLog) -> Iterable[str]:
 
 def _change(options: Options, settings: Settings, log: FileLog) -> int:
     """`-r`, `-i`, and the server commands that are carried out here, without a server."""
-    from dgate.archive.index import DatabaseError
+    from dgate.index.index import DatabaseError
     from dgate.server import load_kfactor
 
     kfactor = load_kfactor(settings.kfactor_file, log)
@@ -195,8 +195,8 @@ def _change(options: Options, settings: Settings, log: FileLog) -> int:
             regenerate(settings, kfactor, log, options.mode, say=_say)
         else:
             from dgate.archive.alone import alone
-            from dgate.archive.options import options_from
-            from dgate.archive.schema import initialise
+            from dgate.config.archiveoptions import options_from
+            from dgate.index.schema import initialise
 
             with alone(options_from(settings), log):
                 initialise(settings, kfactor, log, options.mode, say=_say)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from dgate import preflight
 from dgate.archive.archive import open_archive
-from dgate.archive.index import FAULTS
 from dgate.archive.watch import Watch
 from dgate.commands.context import Context
 from dgate.commands.dispatch import ServerCommands
 from dgate.config.kfactor import KFactor, parse_dicom_sql
 from dgate.config.live import LiveConfig
 from dgate.forward.forwarding import Forwarding
+from dgate.index.index import FAULTS
 from dgate.lua.instance import ScriptsOf
 from dgate.net.counters import Counters
 from dgate.net.limits import Doorkeeper, Limits

@@ -185,9 +185,9 @@ def _load_kfactor(path: str) -> KFactor:
 
 def _ensure_database(prepared: Prepared) -> bool:
     """Create the tables where there are none; False where a server is not there yet. Raises `StartError`."""
-    from dgate.archive.database.faults import UnreachableError
-    from dgate.archive.index import DatabaseError
-    from dgate.archive.schema import ensure_database
+    from dgate.index.database.faults import UnreachableError
+    from dgate.index.index import DatabaseError
+    from dgate.index.schema import ensure_database
 
     try:
         ensure_database(prepared.settings, prepared.kfactor)
@@ -200,7 +200,7 @@ def _ensure_database(prepared: Prepared) -> bool:
 
 
 def _serve(prepared: Prepared, *, usable: bool) -> int:
-    from dgate.archive.latecomer import Latecomer
+    from dgate.index.latecomer import Latecomer
     from dgate.log import FileLog
     from dgate.server import Hooks, serve
 

@@ -12,13 +12,7 @@ from conquestctl.engine.base import Captured, Observed, PublishedPort, State
 from conquestctl.errors import EngineError
 from conquestctl.fleet.instance import Instance
 from tests.echo_server import EchoServer
-
-
-def free_port() -> int:
-    """A port of loopback that nobody uses just now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
+from tests.ports import free_port
 
 
 def make_instance(root: Path, name: str, port: int | None = None) -> Instance:

@@ -1,1 +1,1 @@
-"""The archive: element walker, file names, devices, writing, index, regeneration."""
+"""The archive: how a received object gets a name, a place and its rows; devices, deleting, regeneration."""

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dgate.archive.devices import MAG, MIRROR
-from dgate.archive.index import DatabaseError
 from dgate.archive.spool import Spool
+from dgate.index.index import DatabaseError
 
 if TYPE_CHECKING:
-    from dgate.archive.options import ArchiveOptions
+    from dgate.config.archiveoptions import ArchiveOptions
     from dgate.interfaces import Log
 
 

@@ -13,24 +13,24 @@ from dgate.archive.alone import open_spools
 from dgate.archive.devices import Devices
 from dgate.archive.filename import IMAGE_NUMBER, SERIES_NUMBER, SOP_UID, Syntax, compile_syntax
 from dgate.archive.incoming import SOP_CLASS, IncomingObject, Stores, begin
-from dgate.archive.index import DatabaseError, ReaderPool, driver_for
 from dgate.archive.objectfile import FileReader
-from dgate.archive.options import ArchiveOptions, options_from
-from dgate.archive.query import Finder
 from dgate.archive.recovery import recover
-from dgate.archive.retrieve import Retriever
-from dgate.archive.rows import RowMaker
-from dgate.archive.tables import Tables, make_tables
-from dgate.archive.vrs import VRFile
 from dgate.archive.writer import Writer
+from dgate.config.archiveoptions import ArchiveOptions, options_from
+from dgate.encoding.vrs import VRFile
+from dgate.index.index import DatabaseError, ReaderPool, driver_for
+from dgate.index.rows import RowMaker
+from dgate.index.tables import Tables, make_tables
 from dgate.interfaces import Asker, Commitment, Log, QueryModel, StoredObject, StoreRequest
+from dgate.query.query import Finder
+from dgate.query.retrieve import Retriever
 
 if TYPE_CHECKING:
     from dgate.archive.clean import Cleaner
     from dgate.archive.incoming import Edit, Exports
-    from dgate.archive.outgoing import StoredFile
     from dgate.config.kfactor import KFactor
     from dgate.config.settings import Settings
+    from dgate.query.outgoing import StoredFile
     from dgate.rules.asking import Sent
     from dgate.rules.converters import Converters
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dgate.archive.delete import delete
-from dgate.archive.index import FAULTS
-from dgate.archive.tables import Level, Tables
+from dgate.index.index import FAULTS
+from dgate.index.tables import Level, Tables
 
 if TYPE_CHECKING:
     from dgate.archive.delete import Deletable

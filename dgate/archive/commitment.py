@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dgate.archive.elements import DEFLATED, IMPLICIT, IMPLICIT_LITTLE, Encoding, encode_element, encoding_of
-from dgate.archive.sequences import DataSet, StructureError, encode_sequence, read_data_set
+from dgate.encoding.elements import DEFLATED, IMPLICIT, IMPLICIT_LITTLE, Encoding, encode_element, encoding_of
+from dgate.encoding.sequences import DataSet, StructureError, encode_sequence, read_data_set
 from dgate.interfaces import ActionFailure, QueryFailure, RetrieveFailure, StoredObject
 
 if TYPE_CHECKING:
-    from dgate.archive.retrieve import Retriever
+    from dgate.query.retrieve import Retriever
 
 TRANSACTION, FAILED_SEQUENCE, REFERENCED_SEQUENCE, FAILURE_REASON = 0x00081195, 0x00081198, 0x00081199, 0x00081197
 REFERENCED_CLASS, REFERENCED_INSTANCE, SOP_INSTANCE = 0x00081150, 0x00081155, 0x00080018

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dgate.archive.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from dgate.encoding.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, UNCOMPRESSED
 
-UNCOMPRESSED = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG})
 _PLAIN = frozenset({"un", "ue"})
 _EXPLICIT = frozenset({"ul", "ub"})
 _JPEG = "1.2.840.10008.1.2.4."
@@ -54,8 +53,3 @@ def _line(code: str, syntax: str) -> str:
 def code_for(called_ae: str, setting: str) -> str:
     """The code for an association: what follows `~` in the called AE title overrides the setting."""
     return called_ae.partition("~")[2].strip() or setting
-
-
-def setting_or_mode(setting: str, file_compress_mode: int) -> str:
-    """An empty setting falls back to the obsolete FileCompressMode, 1 to 4."""
-    return setting or (f"n{file_compress_mode}" if 1 <= file_compress_mode <= 4 else "")

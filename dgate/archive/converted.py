@@ -12,10 +12,9 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dgate.archive.compression import UNCOMPRESSED
-from dgate.archive.elements import IMPLICIT_LITTLE, VALUE_LIMIT, encoding_of
 from dgate.archive.incoming import SUCCESS, Edit, IncomingObject, Piece, StoreFault, Stores, sop_uid, write_pieces
 from dgate.dataset.structure import DataSetError
+from dgate.encoding.elements import IMPLICIT_LITTLE, UNCOMPRESSED, VALUE_LIMIT, encoding_of
 from dgate.interfaces import Session, StoreRequest
 from dgate.rules.interfaces import Association
 from dgate.rules.objects import HELD, Tail, cut, write_object

@@ -11,16 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from dgate.archive.database.dialect import BEGIN, COMMIT
-from dgate.archive.database.faults import UnknownOutcomeError
 from dgate.archive.placing import lawful
 from dgate.archive.spool import Spool
-from dgate.archive.tables import Level, Tables
-from dgate.archive.writer import shown
+from dgate.index.database.dialect import BEGIN, COMMIT
+from dgate.index.database.faults import UnknownOutcomeError
+from dgate.index.rows import shown
+from dgate.index.tables import Level, Tables
 
 if TYPE_CHECKING:
-    from dgate.archive.database.base import Connection
     from dgate.archive.incoming import Stores
+    from dgate.index.database.base import Connection
 
 PORTION = 200
 KEYS = ("patient_id", "study_uid", "series_uid", "sop_uid")

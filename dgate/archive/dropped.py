@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from dgate.archive import fixups
 from dgate.archive.incoming import SUCCESS, Edit, IncomingObject, begin
-from dgate.archive.part10 import NotDicomError, read_meta
-from dgate.archive.writer import shown
+from dgate.encoding.part10 import NotDicomError, read_meta
+from dgate.index.rows import shown
 from dgate.interfaces import StoreRequest
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from dgate.archive.rows import Rows, Value
+from dgate.index.rows import Rows
 
 if TYPE_CHECKING:
-    from dgate.archive.database.base import Executing
+    from dgate.index.database.base import Executing
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,3 @@ class Entry:
     label: bytes
     outcome: Outcome | None = None
     also: Also | None = None
-
-
-def shown(value: Value) -> str:
-    """A stored value in a log line: one line, whatever a peer sent."""
-    text = (value or b"").decode("latin-1")
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dgate.archive.incoming import StoreFault
-from dgate.archive.index import FAULTS, DatabaseError
+from dgate.index.index import FAULTS, DatabaseError
 
 if TYPE_CHECKING:
-    from dgate.archive.index import ReaderPool
-    from dgate.archive.tables import Table
+    from dgate.index.index import ReaderPool
+    from dgate.index.tables import Table
 
 FILL, REFUSE = 1, 2
 ACCESSION_NUMBER = 0x00080050

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dgate.archive.objectfile import FileReader
-from dgate.archive.part10 import NotDicomError
-from dgate.archive.rows import Rows
+from dgate.encoding.part10 import NotDicomError
+from dgate.index.rows import Rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,24 +12,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from dgate.archive import fixups
-from dgate.archive.compression import UNCOMPRESSED, code_for, decide
+from dgate.archive.compression import code_for, decide
 from dgate.archive.devices import Devices
-from dgate.archive.elements import DEFLATED, IMPLICIT_LITTLE, Walker, encoding_of
 from dgate.archive.filename import IMAGE_NUMBER, SERIES_NUMBER, SOP_UID, Naming, Syntax, file_name
 from dgate.archive.mirror import copy_to
-from dgate.archive.options import ArchiveOptions
-from dgate.archive.part10 import header, raw_header
 from dgate.archive.placing import Placement
-from dgate.archive.rows import RowMaker, Truncation
 from dgate.archive.spool import Spool
-from dgate.archive.tables import Tables
-from dgate.archive.transcode import Transcoder
-from dgate.archive.vrs import VRFile
-from dgate.archive.writer import Entry, Location, Outcome, Writer, shown
+from dgate.archive.writer import Entry, Location, Outcome, Writer
+from dgate.config.archiveoptions import ArchiveOptions
+from dgate.encoding.elements import DEFLATED, IMPLICIT_LITTLE, UNCOMPRESSED, Walker, encoding_of
+from dgate.encoding.part10 import header, raw_header
+from dgate.encoding.transcode import Transcoder
+from dgate.encoding.vrs import VRFile
+from dgate.index.rows import RowMaker, Truncation, shown
+from dgate.index.tables import Tables
 from dgate.interfaces import Log, StoreRequest
 
 if TYPE_CHECKING:
-    from dgate.archive.database.base import Executing
+    from dgate.index.database.base import Executing
     from dgate.rules.converters import Converters
 
 HEAD_LIMIT = 1024 * 1024

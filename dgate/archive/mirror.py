@@ -9,7 +9,7 @@ import os
 import threading
 
 from dgate.archive.spool import Spool
-from dgate.archive.writer import shown
+from dgate.index.rows import shown
 from dgate.interfaces import Log
 
 COUNT = 1 << 30

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from dgate.archive import fixups
-from dgate.archive.elements import DEFLATED, Walker, encoding_of
 from dgate.archive.filename import SOP_UID
-from dgate.archive.options import ArchiveOptions
-from dgate.archive.part10 import NotDicomError, read_meta
-from dgate.archive.rows import RowMaker, Rows
-from dgate.archive.tables import Tables
 from dgate.archive.writer import Location
+from dgate.config.archiveoptions import ArchiveOptions
+from dgate.encoding.elements import DEFLATED, Walker, encoding_of
+from dgate.encoding.part10 import NotDicomError, read_meta
+from dgate.index.rows import RowMaker, Rows
+from dgate.index.tables import Tables
 
 _CHUNK = 64 * 1024
 _FIRST_CHUNK = 8 * 1024

@@ -13,10 +13,10 @@ import os
 
 from dgate.archive.devices import Devices
 from dgate.archive.filename import variant
-from dgate.archive.options import ArchiveOptions
-from dgate.archive.part10 import NotDicomError, read_meta
 from dgate.archive.spool import Spool
 from dgate.archive.writer import KeepKnown, Location
+from dgate.config.archiveoptions import ArchiveOptions
+from dgate.encoding.part10 import NotDicomError, read_meta
 
 
 class Placement:

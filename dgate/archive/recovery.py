@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 
-from dgate.archive.index import FAULTS
 from dgate.archive.objectfile import FileReader, InPlace
-from dgate.archive.part10 import NotDicomError
 from dgate.archive.spool import DELETED, OBSOLETE, Intention, Spool
-from dgate.archive.writer import Entry, Location, Outcome, Writer, shown
+from dgate.archive.writer import Entry, Location, Outcome, Writer
+from dgate.encoding.part10 import NotDicomError
+from dgate.index.index import FAULTS
+from dgate.index.rows import shown
 from dgate.interfaces import Log
 
 

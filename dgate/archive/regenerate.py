@@ -14,28 +14,28 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dgate.archive import checkpoint
 from dgate.archive.alone import alone
-from dgate.archive.checkpoint import Checkpoint
 from dgate.archive.devices import MAG, MIRROR
 from dgate.archive.filename import NOT_OBJECTS
 from dgate.archive.heads import Portion, read_head, read_heads
-from dgate.archive.index import FAULTS, DatabaseError
 from dgate.archive.objectfile import FileReader, InPlace
-from dgate.archive.options import ArchiveOptions, options_from
 from dgate.archive.progress import Progress
 from dgate.archive.recovery import sweep
-from dgate.archive.rows import RowMaker, Rows
-from dgate.archive.schema import initialise
 from dgate.archive.spool import FOLDER, Spool
-from dgate.archive.tables import Level, Tables, make_tables
-from dgate.archive.writer import Entry, Location, Outcome, Writer, shown
+from dgate.archive.writer import Entry, Location, Outcome, Writer
+from dgate.config.archiveoptions import ArchiveOptions, options_from
+from dgate.index import checkpoint
+from dgate.index.checkpoint import Checkpoint
+from dgate.index.index import FAULTS, DatabaseError
+from dgate.index.rows import RowMaker, Rows, shown
+from dgate.index.schema import initialise
+from dgate.index.tables import Level, Tables, make_tables
 
 if TYPE_CHECKING:
-    from dgate.archive.database.base import Connection
     from dgate.archive.dropped import Taking
     from dgate.config.kfactor import KFactor
     from dgate.config.settings import Settings
+    from dgate.index.database.base import Connection
     from dgate.interfaces import Log
 
 PORTION = 250

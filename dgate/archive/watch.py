@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 
 from dgate.archive.dropped import Taking, Verdict, take
 from dgate.archive.filename import variant
-from dgate.archive.writer import shown
+from dgate.index.rows import shown
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from dgate.archive.options import ArchiveOptions
+    from dgate.config.archiveoptions import ArchiveOptions
 
 LOOK_EVERY = 1.0
 PAUSES = (5, 10, 20, 40, 75)

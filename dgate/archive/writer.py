@@ -18,21 +18,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from dgate.archive import checkpoint
-from dgate.archive.database.dialect import BEGIN, COMMIT
-from dgate.archive.database.faults import FAULTS, OBJECT_FAULTS, ObjectFaultError, UnknownOutcomeError
-from dgate.archive.database.statements import Statements
-from dgate.archive.entry import Also, Content, Entry, KeepKnown, Location, Outcome, Refused, shown
-from dgate.archive.index import driver_for
-from dgate.archive.rows import Row, Rows, Value, merge
-from dgate.archive.tables import Level, Tables
+from dgate.archive.entry import Also, Content, Entry, KeepKnown, Location, Outcome, Refused
+from dgate.index import checkpoint
+from dgate.index.database.dialect import BEGIN, COMMIT
+from dgate.index.database.faults import FAULTS, OBJECT_FAULTS, ObjectFaultError, UnknownOutcomeError
+from dgate.index.database.statements import Statements
+from dgate.index.index import driver_for
+from dgate.index.rows import Row, Rows, Value, merge, shown
+from dgate.index.tables import Level, Tables
 
 if TYPE_CHECKING:
-    from dgate.archive.database.base import Connection, Session
-    from dgate.archive.options import ArchiveOptions
+    from dgate.config.archiveoptions import ArchiveOptions
+    from dgate.index.database.base import Connection, Session
     from dgate.interfaces import Log
 
-__all__ = ["Also", "Content", "Entry", "KeepKnown", "Location", "Outcome", "Refused", "Writer", "shown"]
+__all__ = ["Also", "Content", "Entry", "KeepKnown", "Location", "Outcome", "Refused", "Writer"]
 
 T = TypeVar("T")
 GROUP = 256

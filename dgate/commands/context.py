@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from dgate.archive.archive import DiskArchive
-    from dgate.archive.options import ArchiveOptions
-    from dgate.archive.tables import Tables
+    from dgate.config.archiveoptions import ArchiveOptions
     from dgate.config.kfactor import KFactor
     from dgate.config.live import LiveConfig
     from dgate.config.settings import Settings
+    from dgate.index.tables import Tables
     from dgate.log import FileLog
     from dgate.net.counters import Counters
     from dgate.net.limits import Doorkeeper
@@ -58,13 +58,13 @@ class Context:
     @property
     def options(self) -> ArchiveOptions:
         """The same, as the archive sees it."""
-        from dgate.archive.options import options_from
+        from dgate.config.archiveoptions import options_from
 
         return options_from(self.settings)
 
     @property
     def tables(self) -> Tables:
         """The tables of the index."""
-        from dgate.archive.tables import make_tables
+        from dgate.index.tables import make_tables
 
         return make_tables(self.kfactor, self.options)

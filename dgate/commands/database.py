@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from dgate.archive.index import FAULTS, connect
 from dgate.commands.context import CommandError
 from dgate.config.inifile import as_text
+from dgate.index.index import FAULTS, connect
 
 if TYPE_CHECKING:
-    from dgate.archive.database.base import Connection, Cursor
-    from dgate.archive.options import ArchiveOptions
+    from dgate.config.archiveoptions import ArchiveOptions
+    from dgate.index.database.base import Connection, Cursor
 
 QUERY_SECONDS = 10.0
 MAX_OUTPUT = 32 * 1024 * 1024

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from dgate.archive.clean import RECENT, oldest_statement
 from dgate.archive.delete import delete
 from dgate.archive.devices import free_megabytes
-from dgate.archive.tables import Level
 from dgate.commands.arguments import as_bytes, number
 from dgate.commands.context import CommandError
 from dgate.commands.database import select
 from dgate.commands.paths import image_in
+from dgate.index.tables import Level
 
 if TYPE_CHECKING:
     from dgate.commands.context import Context

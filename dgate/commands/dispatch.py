@@ -39,9 +39,9 @@ class ServerCommands:
 
     def run(self, text: bytes, upload: bytes | None) -> bytes:
         """See `Commands`. An unknown command is only logged; a fault is logged and answered with its text."""
-        from dgate.archive.index import FAULTS
         from dgate.commands.context import CommandError
         from dgate.commands.registry import lookup
+        from dgate.index.index import FAULTS
 
         name, _, arguments = text.partition(b":")
         word = name.strip().lower()[:MAX_NAME].decode("latin-1")

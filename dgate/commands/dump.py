@@ -9,7 +9,7 @@ import os
 import struct
 from typing import TYPE_CHECKING, BinaryIO
 
-from dgate.archive.elements import (
+from dgate.encoding.elements import (
     DEFLATED,
     ITEM,
     ITEM_END,
@@ -20,11 +20,11 @@ from dgate.archive.elements import (
     UNDEFINED,
     encoding_of,
 )
-from dgate.archive.part10 import NotDicomError, read_meta
+from dgate.encoding.part10 import NotDicomError, read_meta
 
 if TYPE_CHECKING:
-    from dgate.archive.elements import Encoding
     from dgate.config.dictionary import Dictionary
+    from dgate.encoding.elements import Encoding
 
 SHOWN = 64
 """Bytes of a value that are shown."""

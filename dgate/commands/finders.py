@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dgate.archive.database.dialect import DIALECTS, VALUE
-from dgate.archive.matching import like_pattern
-from dgate.archive.tables import Level, Tables
 from dgate.commands.arguments import as_bytes, row, split
 from dgate.commands.context import CommandError
 from dgate.commands.database import select
 from dgate.commands.paths import full_path
+from dgate.index.database.dialect import DIALECTS, VALUE
+from dgate.index.tables import Level, Tables
+from dgate.query.matching import like_pattern
 
 if TYPE_CHECKING:
     from dgate.commands.context import Context

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from dgate.archive.part10 import NotDicomError
 from dgate.commands.arguments import as_bytes, split
 from dgate.commands.context import CommandError
 from dgate.commands.database import select
 from dgate.commands.dump import dump
 from dgate.commands.paths import find_file
 from dgate.config.dictionary import Dictionary, load_dictionary
+from dgate.encoding.part10 import NotDicomError
 
 if TYPE_CHECKING:
     from dgate.commands.context import Context

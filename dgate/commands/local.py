@@ -7,10 +7,10 @@ import time
 from typing import TYPE_CHECKING
 
 from dgate.archive.archive import open_archive
-from dgate.archive.index import FAULTS
 from dgate.commands.context import CommandError, Context
 from dgate.commands.registry import lookup
 from dgate.config.live import LiveConfig
+from dgate.index.index import FAULTS
 from dgate.net.counters import Counters
 from dgate.net.limits import Doorkeeper, Limits
 

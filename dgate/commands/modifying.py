@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from dgate.archive.delete import delete
 from dgate.archive.dropped import add_file
-from dgate.archive.tables import Level
 from dgate.commands.arguments import as_bytes, split
 from dgate.commands.context import CommandError
 from dgate.commands.files import ADDED, FAILED
 from dgate.commands.paths import find_file, image_in
 from dgate.commands.uids import change_uid
+from dgate.index.tables import Level
 
 if TYPE_CHECKING:
     from dgate.commands.context import Context

@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from dgate.archive.elements import IMPLICIT, IMPLICIT_LITTLE, encode_element
 from dgate.commands.arguments import as_bytes, split
 from dgate.commands.context import CommandError
+from dgate.encoding.elements import IMPLICIT, IMPLICIT_LITTLE, encode_element
 from dgate.interfaces import Session
 from dgate.net import dimse
 from dgate.net.counters import MOVES

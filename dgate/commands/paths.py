@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from dgate.archive.tables import Level
 from dgate.commands.arguments import as_bytes
 from dgate.commands.context import CommandError
 from dgate.commands.database import select
+from dgate.index.tables import Level
 
 if TYPE_CHECKING:
     from dgate.commands.context import Context

@@ -16,8 +16,8 @@ from dgate.commands.database import read_only
 from dgate.forward import table
 
 if TYPE_CHECKING:
-    from dgate.archive.database.base import Connection
     from dgate.commands.context import Context
+    from dgate.index.database.base import Connection
 
 LISTED = 10_000
 """Jobs that one list shows."""

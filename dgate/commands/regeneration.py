@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from dgate.archive.placing import lawful
 from dgate.archive.regenerate import enter_files, enter_folder
-from dgate.archive.schema import initialise
 from dgate.commands.arguments import as_bytes, split
 from dgate.commands.context import CommandError
 from dgate.commands.paths import find_file
+from dgate.index.schema import initialise
 
 if TYPE_CHECKING:
     from dgate.commands.context import Context

@@ -9,11 +9,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from dgate.archive.devices import free_megabytes
-from dgate.archive.index import FAULTS
 from dgate.commands.arguments import as_bytes, formatted, split
 from dgate.commands.context import CommandError
 from dgate.commands.database import read_only
 from dgate.commands.paths import devices
+from dgate.index.index import FAULTS
 
 if TYPE_CHECKING:
     from dgate.commands.context import Context
@@ -86,8 +86,8 @@ def facts(context: Context) -> dict[str, Any]:
 
 def _forwarding(context: Context) -> dict[str, int]:
     """How many jobs the forwarding queue has in which state; none where it was never needed."""
-    from dgate.archive.index import FAULTS
     from dgate.commands.queues import lengths
+    from dgate.index.index import FAULTS
 
     total: dict[str, int] = {}
     try:

@@ -7,14 +7,14 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
-from dgate.archive.database.dialect import BEGIN, COMMIT
 from dgate.commands.arguments import as_bytes
 from dgate.commands.context import CommandError
 from dgate.commands.database import select
+from dgate.index.database.dialect import BEGIN, COMMIT
 
 if TYPE_CHECKING:
-    from dgate.archive.database.base import Connection
     from dgate.commands.context import Context
+    from dgate.index.database.base import Connection
 
 GENERATED, CHANGED = 6, 7
 """Arc behind UIDPrefix."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dgate.archive.elements import PIXEL_GROUP, Encoding
 from dgate.dataset.structure import Piece, Place, is_open
 from dgate.dataset.terms import Terms
+from dgate.encoding.elements import PIXEL_GROUP, Encoding
 
 if TYPE_CHECKING:
     from dgate.dataset.model import DataSet

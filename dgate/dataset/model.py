@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dgate.archive.elements import LITTLE, MAX_NESTING, PIXEL_GROUP, SHORT_VRS, Encoding
-from dgate.archive.vrs import PIXEL_REPRESENTATION
 from dgate.dataset import formatting
 from dgate.dataset.entries import Entry, Outside, Sequence, Value, maybe_sequence, surely_sequence
 from dgate.dataset.structure import (
@@ -25,6 +23,8 @@ from dgate.dataset.structure import (
 )
 from dgate.dataset.terms import NO_TERMS, Terms
 from dgate.dataset.writing import item_pieces, pieces_of, sequence_content
+from dgate.encoding.elements import LITTLE, MAX_NESTING, PIXEL_GROUP, SHORT_VRS, Encoding
+from dgate.encoding.vrs import PIXEL_REPRESENTATION
 
 _SHORT_LIMIT = 0xFFFE
 _MARK_SIZE = 8  # of the delimiter behind a value of undefined length
@@ -262,7 +262,7 @@ class DataSet:
         """All that is not kept outside, in the encoding it was read in or another. Raises `DataSetError`."""
         if encoding is None or encoding == self.encoding:
             return b"".join(self.pieces())
-        from dgate.archive.transcode import Transcoder
+        from dgate.encoding.transcode import Transcoder
 
         source = self._with_closed_unknown() if self.encoding.explicit else self
         transcoder = Transcoder(

@@ -16,8 +16,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from dgate.archive.elements import MAX_NESTING
 from dgate.dataset.terms import Terms
+from dgate.encoding.elements import MAX_NESTING
 
 APPEND = -1
 """As an item number: a new one behind the last."""

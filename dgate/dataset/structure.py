@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from dgate.archive.elements import (
+from dgate.encoding.elements import (
     IMPLICIT,
     ITEM,
     ITEM_END,

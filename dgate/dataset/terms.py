@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import threading
 
-from dgate.archive.vrs import VRs
 from dgate.config.dictionary import Attribute, Dictionary, load_dictionary
+from dgate.encoding.vrs import VRs
 
 
 class Terms:

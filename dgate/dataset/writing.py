@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dgate.archive.elements import SHORT_VRS, UNDEFINED, Encoding
 from dgate.dataset.entries import Entry, Outside, Sequence, Value
 from dgate.dataset.structure import FORMATS, Piece
+from dgate.encoding.elements import SHORT_VRS, UNDEFINED, Encoding
 
 
 def pieces_of(data: Piece, entries: Iterable[tuple[int, Entry]], encoding: Encoding) -> list[Piece]:

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Self
 
 from dgate.archive.delete import delete
-from dgate.archive.elements import IMPLICIT_LITTLE, LITTLE
-from dgate.archive.tables import Level
 from dgate.commands.moving import Here
+from dgate.encoding.elements import IMPLICIT_LITTLE, LITTLE
 from dgate.forward.fetching import Fetch
 from dgate.forward.identifier import identifier_of
 from dgate.forward.immediate import edited
 from dgate.forward.lanes import Failed, GivenUp
 from dgate.forward.parcel import Content
 from dgate.forward.requests import KEYS
+from dgate.index.tables import Level
 from dgate.interfaces import QueryFailure, RetrieveFailure, Session
 from dgate.net import dimse
 from dgate.net.move import Move

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dgate.archive.index import FAULTS
-from dgate.archive.part10 import NotDicomError
 from dgate.config.converters.grammar import MAX_VALUE, as_line
 from dgate.dataset.structure import DataSetError
+from dgate.encoding.part10 import NotDicomError
 from dgate.forward import filters
 from dgate.forward.exportrun import ExportRun
 from dgate.forward.exportverbs import EXPORT_VERBS
 from dgate.forward.lanes import Failed, GivenUp, PassedOn
+from dgate.index.index import FAULTS
 from dgate.interfaces import Session
 from dgate.rules.interfaces import Association, Script
 from dgate.rules.lines import Library

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dgate.archive.elements import IMPLICIT_LITTLE
+from dgate.encoding.elements import IMPLICIT_LITTLE
 from dgate.forward.identifier import identifier_of
 from dgate.forward.lanes import Failed, GivenUp
 from dgate.net import dimse

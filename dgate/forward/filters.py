@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dgate.archive.tables import Level
 from dgate.commands.database import read_only
 from dgate.config.converters.grammar import as_line
+from dgate.index.tables import Level
 from dgate.rules.conditions import matches
 from dgate.rules.subject import MODALITY, STATION
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dgate.archive.index import FAULTS
+from dgate.index.index import FAULTS
 
 if TYPE_CHECKING:
     from dgate.archive.archive import DiskArchive

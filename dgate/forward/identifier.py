@@ -6,7 +6,7 @@ import re
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from dgate.archive.elements import IMPLICIT, encode_element
+from dgate.encoding.elements import IMPLICIT, encode_element
 from dgate.forward.requests import KEYS, TAGS
 from dgate.rules.subject import MODALITY, PATIENT_ID
 

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-from dgate.archive.index import FAULTS
 from dgate.forward import table
 from dgate.forward.table import HELD, WAITING, Job, Work
+from dgate.index.index import FAULTS
 from dgate.rules.run import shown
 
 if TYPE_CHECKING:

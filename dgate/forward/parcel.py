@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from dgate.archive.compression import UNCOMPRESSED
-from dgate.archive.elements import encoding_of
-from dgate.archive.transcode import Transcoder
 from dgate.dataset.structure import DataSetError
+from dgate.encoding.elements import UNCOMPRESSED, encoding_of
+from dgate.encoding.transcode import Transcoder
 from dgate.interfaces import RetrieveFailure
 from dgate.rules.subject import PATIENT_ID, SOP_CLASS, SOP_UID, Subject
 

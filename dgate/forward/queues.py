@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
-from dgate.archive.index import ReaderPool, driver_for
 from dgate.forward import table
 from dgate.forward.lanes import Lane, Worker
 from dgate.forward.links import Links
+from dgate.index.index import ReaderPool, driver_for
 
 if TYPE_CHECKING:
     from dgate.archive.archive import DiskArchive
-    from dgate.archive.database.base import Connection
     from dgate.config.settings import Settings
+    from dgate.index.database.base import Connection
     from dgate.interfaces import Log
     from dgate.net.node import Node
 

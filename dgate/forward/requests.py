@@ -9,18 +9,18 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dgate.archive.index import FAULTS
 from dgate.forward import table
 from dgate.forward.parcel import SERIES_UID, STUDY_UID
 from dgate.forward.queues import LATER, Queues
 from dgate.forward.statement import LEFT_OUT, LEVELS, SHOWN, Delayed, parse_delayed
+from dgate.index.index import FAULTS
 from dgate.rules.outcome import Status
 from dgate.rules.quoting import for_line, for_shell
 from dgate.rules.subject import PATIENT_ID, SOP_UID
 
 if TYPE_CHECKING:
-    from dgate.archive.database.base import Connection, Executing
     from dgate.forward.table import Work
+    from dgate.index.database.base import Connection, Executing
     from dgate.rules.run import Run
 
 KEYS = ("patient_id", "study_uid", "series_uid", "sop_uid")

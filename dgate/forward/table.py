@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dgate.archive.database.dialect import VALUE
+from dgate.index.database.dialect import VALUE
 
 if TYPE_CHECKING:
-    from dgate.archive.database.base import Connection, Executing
+    from dgate.index.database.base import Connection, Executing
 
 TABLE = "ForwardQueue"
 WAITING, HELD, DEAD = "waiting", "held", "dead"

@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from dgate.archive.index import FAULTS
 from dgate.forward import table
+from dgate.index.index import FAULTS
 
 if TYPE_CHECKING:
-    from dgate.archive.database.base import Executing
     from dgate.archive.writer import Location
     from dgate.forward.queues import Queues
     from dgate.forward.requests import Pending, Requests
     from dgate.forward.table import Work
+    from dgate.index.database.base import Executing
 
 
 class ExportTicket:

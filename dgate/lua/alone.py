@@ -46,7 +46,7 @@ def run_alone(settings: Settings, argument: str) -> int:
     if kfactor is None:
         return 1
     from dgate.archive.archive import open_archive
-    from dgate.archive.index import FAULTS
+    from dgate.index.index import FAULTS
 
     try:
         archive = open_archive(settings, kfactor, log)

@@ -6,16 +6,16 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from dgate.archive.database.dialect import BEGIN, COMMIT
 from dgate.archive.delete import delete
-from dgate.archive.elements import LITTLE
-from dgate.archive.index import FAULTS, driver_for
-from dgate.archive.part10 import NotDicomError
-from dgate.archive.tables import Level
 from dgate.commands.context import CommandError
 from dgate.commands.database import select
 from dgate.dataset.structure import DataSetError
 from dgate.dataset.uidmap import hashed_uid
+from dgate.encoding.elements import LITTLE
+from dgate.encoding.part10 import NotDicomError
+from dgate.index.database.dialect import BEGIN, COMMIT
+from dgate.index.index import FAULTS, driver_for
+from dgate.index.tables import Level
 from dgate.interfaces import QueryFailure
 from dgate.lua.border import NOTHING, packed, text
 from dgate.lua.host import as_log_text, as_script_text

@@ -6,11 +6,11 @@ import io
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dgate.archive.compression import UNCOMPRESSED, decide
-from dgate.archive.elements import encoding_of
+from dgate.archive.compression import decide
 from dgate.archive.incoming import SUCCESS, IncomingObject
-from dgate.archive.part10 import NotDicomError
 from dgate.dataset.structure import DataSetError
+from dgate.encoding.elements import UNCOMPRESSED, encoding_of
+from dgate.encoding.part10 import NotDicomError
 from dgate.interfaces import StoreRequest
 from dgate.lua.border import NOTHING, text, whole
 from dgate.lua.fields import append

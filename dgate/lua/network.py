@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dgate.archive.compression import UNCOMPRESSED
-from dgate.archive.elements import encoding_of
 from dgate.dataset.model import DataSet
 from dgate.dataset.structure import DataSetError
+from dgate.encoding.elements import UNCOMPRESSED, encoding_of
 from dgate.lua.border import NOTHING, text
 from dgate.lua.client import Answer, Peer, RequestError, association
 from dgate.lua.commandset import fields_of

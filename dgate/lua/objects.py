@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dgate.archive.elements import EXPLICIT_LITTLE, LITTLE
 from dgate.dataset import access
 from dgate.dataset.model import DataSet
 from dgate.dataset.paths import Path, PathError, parse_path
 from dgate.dataset.structure import DataSetError
+from dgate.encoding.elements import EXPLICIT_LITTLE, LITTLE
 from dgate.rules.objects import load, save
 from dgate.rules.subject import TRANSFER_SYNTAX, Subject
 

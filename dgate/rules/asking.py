@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Self
 
-from dgate.archive.elements import encoding_of
-from dgate.archive.part10 import NotDicomError
 from dgate.dataset.structure import DataSetError
+from dgate.encoding.elements import encoding_of
+from dgate.encoding.part10 import NotDicomError
 from dgate.forward.parcel import Content
 from dgate.interfaces import QueryFailure, RetrieveFailure
 from dgate.rules.interfaces import Association

@@ -90,9 +90,9 @@ def _devices(archive: DiskArchive) -> dict[str, str]:
 
 def head_of(archive: DiskArchive, uid: str, terms: Terms) -> DataSet | None:
     """The elements of a stored object, up to its pixels if it is large; None if it cannot be read."""
-    from dgate.archive.index import FAULTS
-    from dgate.archive.part10 import NotDicomError
     from dgate.dataset.structure import DataSetError
+    from dgate.encoding.part10 import NotDicomError
+    from dgate.index.index import FAULTS
     from dgate.rules.objects import load
 
     stores = archive.stores

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from dgate.archive.index import ReaderPool
-    from dgate.archive.tables import Tables
     from dgate.archive.writer import Writer
     from dgate.config.settings import Settings
     from dgate.dataset.model import DataSet
     from dgate.dataset.terms import TermsFile
+    from dgate.index.index import ReaderPool
+    from dgate.index.tables import Tables
     from dgate.interfaces import Log, Session
     from dgate.rules.lines import Library
     from dgate.rules.outcome import Status

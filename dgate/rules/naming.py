@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dgate.archive.database.dialect import BEGIN, COMMIT
-from dgate.archive.index import FAULTS
 from dgate.dataset.structure import DataSetError
+from dgate.index.database.dialect import BEGIN, COMMIT
+from dgate.index.index import FAULTS
 
 if TYPE_CHECKING:
-    from dgate.archive.database.base import Connection
+    from dgate.index.database.base import Connection
     from dgate.rules.run import Run
 
 GENERATED, CHANGED = 6, 7

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dgate.archive.elements import PIXEL_GROUP
 from dgate.config.converters.commands import CONDITIONS
 from dgate.config.converters.items import Item
 from dgate.dataset.paths import Path, PathError, parse_path
+from dgate.encoding.elements import PIXEL_GROUP
 from dgate.rules.subject import MODALITY, PATIENT_ID, SOP_UID, STATION
 
 if TYPE_CHECKING:

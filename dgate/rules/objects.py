@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dgate.archive.elements import PIXEL_GROUP, Walker, encoding_of
 from dgate.archive.incoming import write_pieces
-from dgate.archive.part10 import header, read_meta
-from dgate.archive.transcode import Transcoder
 from dgate.dataset.structure import DataSetError
+from dgate.encoding.elements import PIXEL_GROUP, Walker, encoding_of
+from dgate.encoding.part10 import header, read_meta
+from dgate.encoding.transcode import Transcoder
 from dgate.rules.subject import SOP_CLASS, SOP_UID, Subject
 
 if TYPE_CHECKING:
-    from dgate.archive.elements import Encoding
     from dgate.dataset.terms import Terms
+    from dgate.encoding.elements import Encoding
 
 HELD = 1024 * 1024
 """Bytes of an object that are kept in memory."""

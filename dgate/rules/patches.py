@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dgate.archive.elements import SHORT_VRS, UNDEFINED, Encoding, Span
 from dgate.dataset.structure import FORMATS
+from dgate.encoding.elements import SHORT_VRS, UNDEFINED, Encoding, Span
 
 if TYPE_CHECKING:
     from dgate.dataset.terms import Terms

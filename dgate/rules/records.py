@@ -6,14 +6,14 @@ import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from dgate.archive.index import FAULTS, DatabaseError
-from dgate.archive.tables import Level
 from dgate.config.converters.items import RECORDS
+from dgate.index.index import FAULTS, DatabaseError
+from dgate.index.tables import Level
 from dgate.rules.subject import PATIENT_ID
 
 if TYPE_CHECKING:
-    from dgate.archive.tables import Column, Table
     from dgate.dataset.paths import Path
+    from dgate.index.tables import Column, Table
     from dgate.rules.run import Run
 
 ACCESSION, STUDY_UID, SERIES_UID = 0x00080050, 0x0020000D, 0x0020000E

@@ -12,8 +12,8 @@ import signal
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dgate.archive.part10 import NotDicomError
 from dgate.dataset.structure import DataSetError
+from dgate.encoding.part10 import NotDicomError
 from dgate.rules.files import as_path
 from dgate.rules.objects import load, save, uid_of
 from dgate.rules.outcome import Status

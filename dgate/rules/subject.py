@@ -10,17 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dgate.archive.elements import encode_element
 from dgate.dataset import access, formatting
 from dgate.dataset.model import DataSet
 from dgate.dataset.structure import DataSetError
+from dgate.encoding.elements import encode_element
 from dgate.rules.patches import find_place, in_order, spliced, vr_to_write
 
 if TYPE_CHECKING:
-    from dgate.archive.elements import Encoding, Span
     from dgate.dataset.access import Fetch
     from dgate.dataset.paths import Path
     from dgate.dataset.terms import Terms
+    from dgate.encoding.elements import Encoding, Span
     from dgate.rules.objects import Tail
     from dgate.rules.patches import Place
 

@@ -6,10 +6,10 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dgate.archive.index import FAULTS
 from dgate.config.converters.grammar import MAX_VALUE, as_line
 from dgate.forward import filters
 from dgate.forward.forwarding import MOST
+from dgate.index.index import FAULTS
 from dgate.interfaces import Session
 from dgate.rules.interfaces import Association, Script
 from dgate.rules.objects import load

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dgate.archive.archive import DiskArchive, open_archive
-from dgate.archive.index import DatabaseError
-from dgate.archive.schema import ensure_database
 from dgate.config.amap import AcrNemaMap
 from dgate.config.inifile import IniFile
 from dgate.config.kfactor import parse_dicom_sql
 from dgate.config.rendering import RenderError, render_dicom_ini
 from dgate.config.settings import load_settings
+from dgate.index.index import DatabaseError
+from dgate.index.schema import ensure_database
 from dgate.start import CONFIG, StartError, read_identity
 
 if TYPE_CHECKING:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from dgate.archive.database.dialect import BEGIN, COMMIT
-from dgate.archive.index import FAULTS, ReaderPool
-from dgate.archive.options import options_from
 from dgate.commands.database import read_only
+from dgate.config.archiveoptions import options_from
+from dgate.index.database.dialect import BEGIN, COMMIT
+from dgate.index.index import FAULTS, ReaderPool
 from dgate.rules.interfaces import Index
 
 if TYPE_CHECKING:
     from dgate.archive.archive import DiskArchive
-    from dgate.archive.database.base import Connection, FoundRow
     from dgate.config.settings import Settings
     from dgate.dataset.model import DataSet
+    from dgate.index.database.base import Connection, FoundRow
 
 _COLUMNS = "MODTime, OldUID, MODType, NewUID, Stage, Annotation"
 AT_ONCE = 200

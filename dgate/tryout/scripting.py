@@ -6,9 +6,9 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING
 
-from dgate.archive.index import FAULTS
 from dgate.commands.context import CommandError
 from dgate.commands.database import select
+from dgate.index.index import FAULTS
 from dgate.lua.border import NOTHING, packed, text
 from dgate.lua.engine import Engine
 from dgate.lua.host import as_log_text, as_script_text
@@ -18,7 +18,7 @@ from dgate.rules.subject import SOP_UID
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dgate.archive.options import ArchiveOptions
+    from dgate.config.archiveoptions import ArchiveOptions
     from dgate.config.settings import Settings
     from dgate.lua.border import Border, Command, Values
     from dgate.lua.host import Host

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from dgate.archive.options import options_from
-from dgate.archive.part10 import NotDicomError, read_meta
+from dgate.config.archiveoptions import options_from
 from dgate.config.live import LiveConfig
 from dgate.dataset.structure import DataSetError
 from dgate.dataset.terms import TermsFile
+from dgate.encoding.part10 import NotDicomError, read_meta
 from dgate.interfaces import Session, StoreRequest
 from dgate.lua.host import Host
 from dgate.net.counters import Counters

@@ -16,7 +16,7 @@ from benchmarks.server import bars, load, objects, report, retrieve, wire
 from benchmarks.server.link import Link, LoadError
 from benchmarks.server.results import Results
 from benchmarks.server.sink import Sink
-from dgate.archive.elements import EXPLICIT_LITTLE, Walker, encoding_of
+from dgate.encoding.elements import EXPLICIT_LITTLE, Walker, encoding_of
 from dgate.net import dimse, pdu
 
 KINDS = [objects.TINY, objects.SMALL, objects.CT, objects.MULTI_50MB]

@@ -14,7 +14,7 @@ from conquestctl.errors import ExitStatus
 from conquestctl.fleet.scan import Fleet
 from conquestctl.lifecycle import down
 from tests.cli.running import Ran, conquestctl, make_instance
-from tests.fakes import free_port
+from tests.ports import free_port
 from tests.unprivileged import as_nobody
 
 pytestmark = pytest.mark.usefixtures("one_fleet_at_a_time")

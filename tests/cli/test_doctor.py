@@ -10,7 +10,7 @@ import pytest
 
 from conquestctl.errors import ExitStatus
 from tests.cli.running import Ran, conquestctl, make_instance
-from tests.fakes import free_port
+from tests.ports import free_port
 
 
 def doctor(home: Path, *options: str, engine: str = "process") -> Ran:

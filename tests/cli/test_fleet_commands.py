@@ -10,7 +10,7 @@ import pytest
 from conquestctl.errors import ExitStatus
 from conquestctl.fleet.settings import DEFAULT_IMAGE
 from tests.cli.running import Ran, conquestctl
-from tests.fakes import free_port
+from tests.ports import free_port
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from conquestctl.errors import ExitStatus
 from conquestctl.fleet.scan import Fleet
 from conquestctl.lifecycle import down
 from conquestctl.output import Environment
-from tests.fakes import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.usefixtures("one_fleet_at_a_time")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import resource
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from pynetdicom import AE
 
 from dgate.net.scu import EchoError, echo
 from dgate.options import HELP
+from tests.ports import free_port
 
 from .net.conftest import wait_for
 from .net.raw import CT, RawClient, store_message
@@ -36,8 +36,7 @@ TroubleLog = PacsTrouble.log
 
 @pytest.fixture
 def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture
@@ -303,8 +302,7 @@ def test_echo_tells_up_from_down(run: Callable[..., Program], instance: Path) ->
     run()
     up = dgate(f"-w{instance}", "--echo")
     assert (up.returncode, up.stdout, up.stderr) == (0, "ORACLE is UP\n", "")
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        free = other.getsockname()[1]
+    free = free_port()
     down = dgate(f"-w{instance}", f"--echo:127.0.0.1:{free}")
     assert down.returncode == 1
     assert down.stderr.startswith("ORACLE is DOWN: cannot talk to")

@@ -20,6 +20,7 @@ from conquestctl.engine.endpoint import find_endpoint, probe
 from conquestctl.errors import EngineError
 from conquestctl.fleet.instance import Instance
 from conquestctl.fleet.settings import DEFAULT_IMAGE
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     import requests
@@ -105,13 +106,6 @@ def have_image() -> None:
     environ = docker_environ()
     source = images.Source.of_environ(environ, may_pull=True)
     images.ensure(connect(find_endpoint(environ)), IMAGE, source, lambda _line: None)
-
-
-def free_port() -> int:
-    """A port that nothing on this machine listens on."""
-    with socket.socket() as probe_socket:
-        probe_socket.bind(("127.0.0.1", 0))
-        return int(probe_socket.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:

@@ -13,8 +13,8 @@ from conquestctl.engine.docker import connect
 from conquestctl.engine.endpoint import find_endpoint
 from conquestctl.errors import ExitStatus
 from tests.cli.running import conquestctl, make_instance
-from tests.fakes import free_port
 from tests.integration.dockerside import docker_environ
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     import docker

@@ -17,9 +17,10 @@ from pydicom.data import get_testdata_file
 from conquestctl.errors import ExitStatus
 from conquestctl.fleet.instance import Instance
 from tests.echo_server import EchoServer
-from tests.integration.dockerside import free_port, wait_for
+from tests.integration.dockerside import wait_for
 from tests.integration.operators import Operator
 from tests.integration.otherhost import OtherHost, other_host
+from tests.ports import free_port
 
 pytestmark = pytest.mark.docker
 

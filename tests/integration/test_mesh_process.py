@@ -24,8 +24,8 @@ from conquestctl.fleet.scan import Fleet
 from conquestctl.lifecycle import down
 from conquestctl.output import Environment
 from tests.echo_server import EchoServer
-from tests.fakes import free_port
 from tests.integration.dockerside import wait_for
+from tests.ports import free_port
 
 NAMES = ("ct1", "ct2", "mr1", "pacs")
 

@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).parents[2]
 LAZY_IN_DGATE = frozenset({"lupa", "psycopg", "pymysql"})
 """Packages that `dgate` may import inside a function, when a configuration asks for what they do."""
 
-DRIVERS = frozenset(f"dgate.archive.database.{name}" for name in ("libpq", "mysql", "postgres"))
+DRIVERS = frozenset(f"dgate.index.database.{name}" for name in ("libpq", "mysql", "postgres"))
 """Modules that are about one such package alone. Others import them inside a function."""
 
 LIGHT = frozenset(
@@ -27,6 +27,12 @@ LIGHT = frozenset(
     ]
 )
 """What `dgate` imports of the standard library on its way to the first echo. Each further one is paid at each start."""
+
+BELOW = {
+    "encoding": frozenset({"encoding"}),
+    "index": frozenset({"config", "encoding", "index", "interfaces"}),
+}
+"""Rooms of `dgate` that know only these."""
 
 HEAVY = (
     *("asyncio", "logging", "pydicom", "pynetdicom", "conquestctl", "pathlib", "json", "subprocess", "shutil", "uuid"),
@@ -100,6 +106,12 @@ def test_dgate_stands_alone(path: Path) -> None:
         at_run_time = set(imported(path, inside_functions=False, for_types=False))
         assert not [name for name in at_run_time if name.startswith(tuple(DRIVERS))]
     assert {top(name) for name in at_once} <= own
+
+
+@pytest.mark.parametrize("room", BELOW)
+def test_lower_rooms_of_dgate_know_nothing_of_the_upper_ones(room: str) -> None:
+    imports = {name for path in modules(f"dgate/{room}") for name in imported(path) if top(name) == "dgate"}
+    assert {name.split(".")[1] for name in imports} <= BELOW[room]
 
 
 def _module(path: Path) -> str:

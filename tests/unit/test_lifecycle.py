@@ -20,7 +20,8 @@ from conquestctl.lifecycle import Outcome, down, exit_status, preview, restart, 
 from conquestctl.plan import Action, as_text, plan_up
 from conquestctl.readiness import somebody_listens
 from tests.echo_server import EchoServer
-from tests.fakes import Container, FakeEngine, free_port, make_instance
+from tests.fakes import Container, FakeEngine, make_instance
+from tests.ports import free_port
 
 
 @pytest.fixture

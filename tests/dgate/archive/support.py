@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dgate.archive.archive import DiskArchive, open_archive
-from dgate.archive.database.dialect import BEGIN, COMMIT
-from dgate.archive.elements import EXPLICIT_LITTLE, encode_element, encoding_of
-from dgate.archive.index import connect
-from dgate.archive.options import options_from
-from dgate.archive.schema import initialise
+from dgate.config.archiveoptions import options_from
 from dgate.config.inifile import IniFile
 from dgate.config.kfactor import KFactor, parse_dicom_sql
 from dgate.config.settings import Settings, load_settings
+from dgate.encoding.elements import EXPLICIT_LITTLE, encode_element, encoding_of
+from dgate.index.database.dialect import BEGIN, COMMIT
+from dgate.index.index import connect
+from dgate.index.schema import initialise
 from dgate.interfaces import StoreRequest
 
 if TYPE_CHECKING:

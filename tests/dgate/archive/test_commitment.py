@@ -21,8 +21,8 @@ from dgate.archive.commitment import (
     encode_report,
     parse_request,
 )
-from dgate.archive.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, encode_element, encoding_of
-from dgate.archive.sequences import encode_sequence
+from dgate.encoding.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, encode_element, encoding_of
+from dgate.encoding.sequences import encode_sequence
 from dgate.interfaces import ActionFailure
 
 SYNTAXES = [IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG]

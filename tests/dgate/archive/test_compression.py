@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dgate.archive import incoming as incoming_module
-from dgate.archive.compression import code_for, decide, setting_or_mode
+from dgate.archive.compression import code_for, decide
 from dgate.archive.dropped import add_file
-from dgate.archive.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from dgate.archive.part10 import header, read_meta
+from dgate.encoding.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from dgate.encoding.part10 import header, read_meta
 from dgate.interfaces import StoreRequest
 from tests.dgate.archive.support import CT1, CT_CLASS, DICTIONARY_FILE, House, dataset, make_house
 
@@ -69,13 +69,6 @@ def test_every_code_has_an_outcome(code: str, received: str) -> None:
 )
 def test_the_called_title_overrides_the_setting(called: str, setting: str, code: str) -> None:
     assert code_for(called, setting) == code
-
-
-@pytest.mark.parametrize(
-    ("setting", "mode", "code"), [("", 0, ""), ("", 2, "n2"), ("", 5, ""), ("", -1, ""), ("as", 2, "as")]
-)
-def test_the_obsolete_mode_counts_where_nothing_is_set(setting: str, mode: int, code: str) -> None:
-    assert setting_or_mode(setting, mode) == code
 
 
 # -- storing

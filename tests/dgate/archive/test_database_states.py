@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dgate.archive.archive import open_archive
-from dgate.archive.database import sqlite
 from dgate.archive.delete import delete
-from dgate.archive.elements import IMPLICIT_LITTLE, encode_element, encoding_of
-from dgate.archive.index import DatabaseError
-from dgate.archive.schema import initialise
-from dgate.archive.tables import Level
+from dgate.encoding.elements import IMPLICIT_LITTLE, encode_element, encoding_of
+from dgate.index.database import sqlite
+from dgate.index.index import DatabaseError
+from dgate.index.schema import initialise
+from dgate.index.tables import Level
 from dgate.interfaces import QueryFailure
 from tests.dgate.archive.support import CT1, House, Lines, ct1, kfactor, make_house, settings_for
 

@@ -11,7 +11,7 @@ from dgate.archive import delete as delete_module
 from dgate.archive.archive import open_archive
 from dgate.archive.delete import delete
 from dgate.archive.spool import Spool
-from dgate.archive.tables import Level
+from dgate.index.tables import Level
 from tests.dgate.archive.support import CT1, TABLES, UID, House, ct1, kfactor, make_house
 
 if TYPE_CHECKING:

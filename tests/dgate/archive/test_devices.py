@@ -10,7 +10,7 @@ from dgate.archive.clean import RECENT, Cleaner, oldest_statement
 from dgate.archive.delete import delete
 from dgate.archive.devices import Devices, NoDeviceError
 from dgate.archive.spool import Spool
-from dgate.archive.tables import Level
+from dgate.index.tables import Level
 from tests.dgate.archive.support import CT1, House, ct1, make_house
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dgate.archive.database import sqlite
 from dgate.archive.dropped import add_file, is_written_to
-from dgate.archive.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from dgate.archive.part10 import header
 from dgate.archive.watch import PAUSES, Watch
+from dgate.encoding.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from dgate.encoding.part10 import header
+from dgate.index.database import sqlite
 from tests.dgate.archive.support import CT1, CT_CLASS, UID, House, ct1, dataset, make_house
 
 if TYPE_CHECKING:

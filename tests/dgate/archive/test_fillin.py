@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pydicom
 import pytest
 
-from dgate.archive.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from dgate.encoding.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from tests.dgate.archive.support import House, ct1, make_house
 from tests.dgate.archive.test_worklist import plan_procedures
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dgate.archive.dropped import add_file
-from dgate.archive.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from dgate.archive.part10 import header
+from dgate.encoding.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from dgate.encoding.part10 import header
 from tests.dgate.archive.support import CT1, CT_CLASS, DICTIONARY_FILE, UID, House, ct1, dataset, make_house
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from dgate.archive.part10 import NotDicomError, read_meta
+from dgate.encoding.part10 import NotDicomError, read_meta
 from dgate.interfaces import StoreRequest
 from tests.dgate.archive.support import House, make_house
 

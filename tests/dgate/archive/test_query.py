@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dgate.archive.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, encoding_of, read_all
-from dgate.archive.identifier import Key
-from dgate.archive.matching import MAX_LIST, condition, like_pattern
-from dgate.archive.tables import Column
+from dgate.encoding.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, encoding_of, read_all
+from dgate.index.tables import Column
 from dgate.interfaces import QueryFailure, QueryModel
+from dgate.query.identifier import Key
+from dgate.query.matching import MAX_LIST, condition, like_pattern
 from tests.dgate.archive.support import UID, House, ct1, dataset, make_house
 
 if TYPE_CHECKING:

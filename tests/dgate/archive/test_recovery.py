@@ -176,7 +176,7 @@ from pathlib import Path
 from tests.dgate.archive.support import Lines, kfactor, settings_for
 from dgate.archive.archive import open_archive
 from dgate.archive.delete import delete
-from dgate.archive.tables import Level
+from dgate.index.tables import Level
 archive = open_archive(settings_for(Path(sys.argv[1])), kfactor(), Lines())
 for number in range(120):
     delete(archive, Level.IMAGE, {"sop_uid": b"1.%d" % number})

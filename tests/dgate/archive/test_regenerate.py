@@ -14,18 +14,18 @@ from typing import Any
 
 import pytest
 
-from dgate.archive import checkpoint
 from dgate.archive import regenerate as module
 from dgate.archive.alone import InUseError, alone
 from dgate.archive.archive import open_archive
-from dgate.archive.elements import EXPLICIT_BIG, IMPLICIT_LITTLE
 from dgate.archive.heads import Portion, read_heads
-from dgate.archive.index import DatabaseError, connect
-from dgate.archive.options import options_from
 from dgate.archive.progress import Progress
 from dgate.archive.regenerate import enter_folder, object_files, regenerate
-from dgate.archive.schema import initialise
-from dgate.archive.tables import make_tables
+from dgate.config.archiveoptions import options_from
+from dgate.encoding.elements import EXPLICIT_BIG, IMPLICIT_LITTLE
+from dgate.index import checkpoint
+from dgate.index.index import DatabaseError, connect
+from dgate.index.schema import initialise
+from dgate.index.tables import make_tables
 from tests.dgate.archive.support import CT1, TABLES, House, Lines, ct1, kfactor, make_house
 
 ROOT = Path(__file__).parents[3]

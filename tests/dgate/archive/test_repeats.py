@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dgate.archive.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from dgate.archive.part10 import read_meta
+from dgate.encoding.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from dgate.encoding.part10 import read_meta
 from tests.dgate.archive.support import CT1, TABLES, UID, House, ct1, dataset, make_house, store
 
 if TYPE_CHECKING:

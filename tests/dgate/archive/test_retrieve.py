@@ -10,11 +10,11 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from dgate.archive.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, encode_element, encoding_of
-from dgate.archive.outgoing import StoredFile
-from dgate.archive.part10 import PREAMBLE, header
-from dgate.archive.vrs import VRFile
+from dgate.encoding.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, encode_element, encoding_of
+from dgate.encoding.part10 import PREAMBLE, header
+from dgate.encoding.vrs import VRFile
 from dgate.interfaces import QueryFailure, RetrieveFailure, StoredObject
+from dgate.query.outgoing import StoredFile
 from tests.dgate.archive.support import CT1, CT_CLASS, DICTIONARY_FILE, UID, House, ct1, dataset, make_house
 
 JPEG = "1.2.840.10008.1.2.4.70"

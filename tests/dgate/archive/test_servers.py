@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dgate.archive.archive import open_archive
-from dgate.archive.database.faults import DatabaseError, UnknownOutcomeError, UnreachableError
-from dgate.archive.elements import IMPLICIT_LITTLE, encode_element, encoding_of
-from dgate.archive.index import connect
-from dgate.archive.latecomer import Latecomer
 from dgate.archive.objectfile import FileReader, InPlace
-from dgate.archive.options import options_from
-from dgate.archive.schema import ensure_database, initialise
 from dgate.archive.writer import Entry, Location, Outcome
+from dgate.config.archiveoptions import options_from
+from dgate.encoding.elements import IMPLICIT_LITTLE, encode_element, encoding_of
+from dgate.index.database.faults import DatabaseError, UnknownOutcomeError, UnreachableError
+from dgate.index.index import connect
+from dgate.index.latecomer import Latecomer
+from dgate.index.schema import ensure_database, initialise
 from dgate.interfaces import QueryFailure
 from tests.databases import DROP_ALL, NAME, settings_of
 from tests.dgate.archive.support import CT1, House, Lines, ct1, dataset, kfactor, settings_for, store

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dgate.archive import incoming as incoming_module
-from dgate.archive.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, LITTLE, encode_element
 from dgate.archive.entry import Entry, KeepKnown, Location, Outcome
-from dgate.archive.index import DatabaseError
 from dgate.archive.objectfile import InPlace
+from dgate.encoding.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, LITTLE, encode_element
+from dgate.index.index import DatabaseError
 from tests.dgate.archive.support import CT1, UID, House, ct1, dataset, make_house, request, store
 
 FAILED = 0x0110
@@ -455,7 +455,7 @@ def test_disk_full_in_the_middle_leaves_nothing_and_recovers(house: House, monke
 
 @pytest.mark.sqlite
 def test_database_locked_then_free(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dgate.archive.database import sqlite
+    from dgate.index.database import sqlite
 
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
     house.reopen()

@@ -15,9 +15,9 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
 
-from dgate.archive.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from dgate.archive.index import connect
-from dgate.archive.options import options_from
+from dgate.config.archiveoptions import options_from
+from dgate.encoding.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from dgate.index.index import connect
 from dgate.interfaces import QueryFailure
 from tests.dgate.archive.support import House, make_house
 

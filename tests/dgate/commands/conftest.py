@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from dgate.archive.archive import DiskArchive, open_archive
-from dgate.archive.schema import initialise
 from dgate.commands.client import request
 from dgate.commands.context import Context
 from dgate.commands.dispatch import ServerCommands
 from dgate.config.inifile import IniFile
 from dgate.config.live import LiveConfig
 from dgate.config.settings import Settings, load_settings
+from dgate.index.schema import initialise
 from dgate.log import FileLog
 from dgate.net.counters import Counters
 from dgate.net.limits import Doorkeeper, Limits

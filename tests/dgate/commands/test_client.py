@@ -16,6 +16,7 @@ from dgate.commands.client import send, show
 from dgate.net.scu import EchoError, echo
 from tests.dgate.commands.conftest import CONFIG, INI, MAP, Site
 from tests.dgate.net.conftest import wait_for
+from tests.ports import free_port
 
 REPOSITORY = Path(__file__).parents[3]
 CT_FILE = get_testdata_file("CT_small.dcm")
@@ -28,8 +29,7 @@ def dgate(*words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Path:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
+    port = free_port()
     (tmp_path / "data").mkdir()
     (tmp_path / "dicom.ini").write_text(INI.format(root=tmp_path).replace("5678", str(port)))
     (tmp_path / "acrnema.map").write_text(MAP)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import threading
 import time
 
@@ -13,6 +12,7 @@ import pytest
 from tests.dgate.archive.support import UID
 from tests.dgate.commands.conftest import Site
 from tests.dgate.net.conftest import wait_for
+from tests.ports import free_port
 
 OWNERS = {
     "DICOMPatients": "PatientID",
@@ -158,8 +158,7 @@ class TestNodes:
     def test_echo(self, site: Site) -> None:
         site.command(f"put_amap:1,OTHER,127.0.0.1,{site.port}")
         assert site.command("echo:OTHER") == "OTHER is UP"
-        with socket.create_server(("127.0.0.1", 0)) as closed:
-            port = closed.getsockname()[1]
+        port = free_port()
         site.command(f"put_amap:1,OTHER,127.0.0.1,{port}")
         assert site.command("echo:OTHER") == "OTHER is DOWN"
         assert site.command("echo:NOBODY") == "NOBODY is DOWN"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from tests import dcmtk
 from tests.dgate.archive.support import UID
 from tests.dgate.commands.conftest import Site, make_site
 from tests.dgate.net.conftest import wait_for
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -77,8 +77,7 @@ def test_nothing_named_nothing_moved(site: Site, other: Site, command: str) -> N
 
 @pytest.mark.usefixtures("objects")
 def test_failures(site: Site) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    port = free_port()
     site.command(f"put_amap:1,OTHER,127.0.0.1,{port}")
     assert site.command("movepatient:(local),OTHER,PAT 001.A") == "1 Move failed from (local) to OTHER"
     assert site.command("movepatient:(local),NOBODY,PAT 001.A") == "1 Move failed from (local) to NOBODY"
@@ -109,8 +108,7 @@ def test_from_another_server(site: Site) -> None:
 @pytest.mark.skipif(dcmtk.find("storescp") is None, reason="dcmtk is not installed")
 @pytest.mark.usefixtures("objects")
 def test_to_dcmtk(site: Site, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     received = tmp_path / "received"
     received.mkdir()
     with subprocess.Popen([dcmtk.path("storescp"), "-od", str(received), str(port)]) as process:

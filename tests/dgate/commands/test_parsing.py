@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dgate.archive.part10 import NotDicomError
 from dgate.commands.arguments import formatted, row, split
 from dgate.commands.classes import entries
 from dgate.commands.client import command_set
@@ -20,6 +19,7 @@ from dgate.commands.parameters import with_param, without_param
 from dgate.config.amap import AcrNemaMap, Node
 from dgate.config.dictionary import Dictionary
 from dgate.config.inifile import IniFile
+from dgate.encoding.part10 import NotDicomError
 from dgate.net.commands import command_text, output_of, padded, upload
 from dgate.net.dimse import parse_command
 from tests.dgate.archive.support import CT1, dataset

@@ -18,6 +18,7 @@ import pytest
 from dgate.config.amap import AcrNemaMap
 from dgate.net.scu import echo
 from dgate.start import StartError, prepare, read_identity, write_atomically
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 ENVIRON = {"AETITLE": "CT1", "PORT": "5678"}
@@ -165,12 +166,6 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     with pytest.raises(TypeError):
         write_atomically(str(path), "text")  # type: ignore[arg-type]
     assert [(item.name, item.read_bytes()) for item in tmp_path.iterdir()] == [("a", b"new")]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def started(folder: Path, port: int, stdout: int) -> subprocess.Popen[str]:

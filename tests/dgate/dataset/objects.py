@@ -16,7 +16,10 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from dgate.archive.elements import (
+from dgate.config.dictionary import load_dictionary
+from dgate.dataset.model import DataSet
+from dgate.dataset.terms import Terms
+from dgate.encoding.elements import (
     BIG,
     IMPLICIT,
     ITEM,
@@ -28,11 +31,8 @@ from dgate.archive.elements import (
     encode_element,
     encoding_of,
 )
-from dgate.archive.part10 import read_meta
-from dgate.archive.sequences import encode_sequence
-from dgate.config.dictionary import load_dictionary
-from dgate.dataset.model import DataSet
-from dgate.dataset.terms import Terms
+from dgate.encoding.part10 import read_meta
+from dgate.encoding.sequences import encode_sequence
 
 TERMS = Terms(load_dictionary(str(Path(__file__).parents[3] / "templates" / "mount" / "config" / "dgate.dic")))
 SYNTAXES = {IMPLICIT: ImplicitVRLittleEndian, LITTLE: ExplicitVRLittleEndian, BIG: ExplicitVRBigEndian}

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from dgate.archive.elements import LITTLE
 from dgate.dataset import access
 from dgate.dataset.model import DataSet
 from dgate.dataset.paths import Path, parse_path
 from dgate.dataset.structure import DataSetError
+from dgate.encoding.elements import LITTLE
 from tests.dgate.dataset.objects import TERMS, plain, read_back
 
 

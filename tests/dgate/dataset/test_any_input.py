@@ -7,10 +7,10 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dgate.archive.elements import Encoding
-from dgate.archive.sequences import encode_sequence
 from dgate.dataset.model import DataSet
 from dgate.dataset.structure import DataSetError
+from dgate.encoding.elements import Encoding
+from dgate.encoding.sequences import encode_sequence
 from tests.dgate.dataset.objects import (
     COMMENTS,
     ENCODINGS,

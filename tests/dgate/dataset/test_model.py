@@ -4,7 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dgate.archive.elements import (
+from dgate.dataset import model
+from dgate.dataset.model import DataSet
+from dgate.dataset.structure import MAX_ENTRIES, DataSetError
+from dgate.encoding.elements import (
     IMPLICIT,
     ITEM,
     ITEM_END,
@@ -16,10 +19,7 @@ from dgate.archive.elements import (
     encode_element,
     read_all,
 )
-from dgate.archive.sequences import encode_sequence
-from dgate.dataset import model
-from dgate.dataset.model import DataSet
-from dgate.dataset.structure import MAX_ENTRIES, DataSetError
+from dgate.encoding.sequences import encode_sequence
 from tests.dgate.dataset.objects import (
     COMMENTS,
     ENCODINGS,

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from dgate.archive.elements import BIG, IMPLICIT, LITTLE
 from dgate.dataset.model import DataSet
 from dgate.dataset.structure import DataSetError
+from dgate.encoding.elements import BIG, IMPLICIT, LITTLE
 from tests.dgate.dataset.objects import PIXELS, TERMS, File, bundled, plain, read_back
 
 FILES = bundled()

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dgate.archive.elements import BIG, IMPLICIT, LITTLE, Encoding, encode_element
 from dgate.dataset import digest
 from dgate.dataset.digest import altered_md5, checksum
 from dgate.dataset.model import DataSet
 from dgate.dataset.structure import DataSetError
 from dgate.dataset.terms import NO_TERMS
 from dgate.dataset.uidmap import Change, Exceptions, hashed_uid, parse_exceptions, replace_uids
+from dgate.encoding.elements import BIG, IMPLICIT, LITTLE, Encoding, encode_element
 from tests.dgate.dataset.objects import TERMS, File, bundled, read_back
 
 CLASS, INSTANCE, STUDY, FAILED, IMAGES = 0x00080016, 0x00080018, 0x0020000D, 0x00080058, 0x00081140

@@ -16,9 +16,10 @@ from dgate.config.inifile import IniFile
 from dgate.config.settings import load_settings
 from tests.dgate.archive.support import CT1, dataset
 from tests.dgate.hostile.client import Client
-from tests.dgate.hostile.site import Site, free_port
+from tests.dgate.hostile.site import Site
 from tests.dgate.net.conftest import wait_for
 from tests.dgate.net.raw import CT, EVLE, IVLE
+from tests.ports import free_port
 
 MOVE_ORIGIN = "1.2.826.0.1.3680043.8.498.77.9."
 TIMES = {"handshake": 2.0, "pdu": 5.0, "message": 5.0, "send": 5.0, "linger": 0.3, "grace": 5.0}

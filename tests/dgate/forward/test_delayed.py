@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.dgate.archive.support import CT1
-from tests.dgate.hostile.site import Site, free_port
+from tests.dgate.hostile.site import Site
 from tests.dgate.net.conftest import wait_for
+from tests.ports import free_port
 
 from .conftest import StartServer
 from .support import Receiver, an_object, command, queue_is_empty, receiving, states, store, uid

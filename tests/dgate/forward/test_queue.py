@@ -13,8 +13,8 @@ import pytest
 
 from tests.dcmtk import find, path
 from tests.dgate.hostile.client import FAILED, Client
-from tests.dgate.hostile.site import free_port
 from tests.dgate.net.conftest import wait_for
+from tests.ports import free_port
 
 from .conftest import StartServer
 from .support import an_object, command, exported, paths, queue_is_empty, receiving, states, store, uid

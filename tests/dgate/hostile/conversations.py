@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from random import Random
 
-from dgate.archive.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT, IMPLICIT_LITTLE, encode_element
+from dgate.encoding.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT, IMPLICIT_LITTLE, encode_element
 from dgate.net import dimse, pdu
 from tests.dgate.archive.support import CT1, UID, ct1, dataset
 from tests.dgate.net.raw import CT, CT_CONTEXT, ECHO_CONTEXT, FIND_CONTEXT, command

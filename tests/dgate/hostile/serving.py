@@ -11,7 +11,7 @@ import sys
 from functools import partial
 
 from dgate import server
-from dgate.archive.database import sqlite
+from dgate.index.database import sqlite
 from dgate.main import main
 from dgate.net.limits import Limits
 

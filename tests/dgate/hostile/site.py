@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -14,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dgate.archive.schema import ensure_database
 from dgate.config.inifile import IniFile
 from dgate.config.settings import load_settings
+from dgate.index.schema import ensure_database
 from tests.dgate.archive.support import CT1, dataset, kfactor
 from tests.dgate.net.conftest import wait_for
 from tests.dgate.net.raw import RawClient
+from tests.ports import free_port
 
 from .client import SOP_UID, Client
 
@@ -226,11 +226,6 @@ class Site:
             and now.temporaries <= before.temporaries
             and now.memory <= before.memory + MEMORY_SLACK
         )
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def _field(status: str, name: str) -> int:

@@ -16,11 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dgate.archive import identifier, part10, sequences
-from dgate.archive.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Walker, encoding_of
 from dgate.archive.spool import Spool
+from dgate.encoding import part10, sequences
+from dgate.encoding.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Walker, encoding_of
 from dgate.interfaces import QueryFailure
 from dgate.net import dimse, pdu
+from dgate.query import identifier
 from tests.dgate.archive.support import CT1, dataset
 from tests.dgate.net.raw import RawClient, command
 

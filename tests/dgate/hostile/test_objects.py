@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dgate.archive.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, LITTLE, encode_element
+from dgate.encoding.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, LITTLE, encode_element
 from dgate.net.limits import Doorkeeper, Limits
 from dgate.net.listener import Listener, bind
 from dgate.net.node import Node

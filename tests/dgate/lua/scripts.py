@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dgate.archive.elements import EXPLICIT_LITTLE, LITTLE
 from dgate.config.live import LiveConfig
+from dgate.encoding.elements import EXPLICIT_LITTLE, LITTLE
 from dgate.interfaces import Session
 from dgate.lua.engine import Engine
 from dgate.lua.host import Host

@@ -12,8 +12,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.sop_class import CTImageStorage, Verification  # type: ignore[attr-defined]
 
-from dgate.archive.elements import LITTLE
 from dgate.commands.dispatch import ServerCommands
+from dgate.encoding.elements import LITTLE
 from dgate.lua.host import Host
 from dgate.lua.instance import ScriptsOf
 from dgate.net.listener import Listener, bind

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dgate.archive.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, encoding_of
+from dgate.encoding.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, encoding_of
 from dgate.rules.subject import Subject
 from tests.dgate.archive.support import dataset
 from tests.dgate.lua.scripts import CT

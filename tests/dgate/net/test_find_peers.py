@@ -15,7 +15,7 @@ import pytest
 from pydicom import Dataset
 from pynetdicom import AE
 
-from dgate.archive.elements import IMPLICIT_LITTLE
+from dgate.encoding.elements import IMPLICIT_LITTLE
 from dgate.net import dimse, pdu
 from tests import dcmtk
 from tests.dgate.archive.support import UID, ct1, dataset

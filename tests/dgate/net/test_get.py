@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pynetdicom import AE, build_role, evt
 
-from dgate.archive.part10 import read_meta
+from dgate.encoding.part10 import read_meta
 from dgate.net import dimse, pdu
 from dgate.net.pdu import ProposedContext
 from tests import dcmtk

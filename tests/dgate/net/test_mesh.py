@@ -19,7 +19,7 @@ from dgate.net import pdu
 from dgate.net.mesh import main
 from dgate.net.probe import Facts, probe
 from tests.echo_server import EchoServer
-from tests.fakes import free_port
+from tests.ports import free_port
 
 REPOSITORY = Path(__file__).parents[3]
 

@@ -19,6 +19,7 @@ from pynetdicom import AE, evt
 from dgate.net import dimse, pdu
 from tests import dcmtk
 from tests.dgate.archive.support import CT1, dataset
+from tests.ports import free_port
 
 from .conftest import SHORT, wait_for
 from .raw import CT, EVLE, IVLE, RawClient, request
@@ -183,8 +184,7 @@ class TestTable:
 
     def test_nobody_listens(self, server: Whole) -> None:
         server.fill(2)
-        with socket.create_server(("127.0.0.1", 0)) as closed:
-            port = closed.getsockname()[1]
+        port = free_port()
         server.know(f"DEST 127.0.0.1 {port} un")
         found = move_from(server, "DEST")
         assert (found.status, found.counts) == (0xC005, (0, 0, 0, 0))
@@ -516,8 +516,7 @@ class TestPeers:
 
 @contextmanager
 def storescp(folder: Path, *options: str) -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [dcmtk.path("storescp"), *options, "-od", str(folder), str(port)],
         stdout=subprocess.DEVNULL,

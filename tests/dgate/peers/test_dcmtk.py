@@ -84,8 +84,8 @@ def test_storescu_goes_on_after_a_refused_object(served: Site, tmp_path: Path) -
 
 
 def part10(elements: dict[int, tuple[bytes, bytes]]) -> bytes:
-    from dgate.archive import part10 as file_format
-    from dgate.archive.elements import EXPLICIT_LITTLE
+    from dgate.encoding import part10 as file_format
+    from dgate.encoding.elements import EXPLICIT_LITTLE
 
     sop_class, uid = elements[0x00080016][1], elements[SOP_UID][1]
     return file_format.header(sop_class, uid, EXPLICIT_LITTLE.encode()) + dataset(elements)

@@ -16,8 +16,9 @@ import pytest
 from dgate.net import dimse
 from tests.dgate.hostile.client import Client
 from tests.dgate.hostile.conftest import harmless
-from tests.dgate.hostile.site import Site, free_port
+from tests.dgate.hostile.site import Site
 from tests.dgate.net.conftest import wait_for
+from tests.ports import free_port
 
 from .files import archived, content, path_of
 

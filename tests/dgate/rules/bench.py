@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pydicom
 
 from dgate.archive.archive import DiskArchive, open_archive
-from dgate.archive.elements import EXPLICIT_LITTLE
-from dgate.archive.schema import initialise
 from dgate.config.inifile import IniFile
 from dgate.config.settings import Settings, load_settings
+from dgate.encoding.elements import EXPLICIT_LITTLE
+from dgate.index.schema import initialise
 from dgate.interfaces import Session, StoreRequest
 from dgate.rules.instance import ConvertersOf
 from tests.dgate.archive.support import CT1, CT_CLASS, DICTIONARY_FILE, UID, dataset, kfactor

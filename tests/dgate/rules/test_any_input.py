@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dgate.archive.elements import LITTLE
 from dgate.config.converters.findings import EXPORT, IMPORT, check_line
 from dgate.config.converters.grammar import MAX_LINE, lines_of, split
 from dgate.config.converters.items import Item, scan
+from dgate.encoding.elements import LITTLE
 from dgate.interfaces import Session
 from dgate.rules.converters import make_library
 from dgate.rules.interfaces import Association

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pydicom
 import pytest
 
-from dgate.archive.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from dgate.encoding.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from dgate.interfaces import QueryFailure, Session
 from dgate.net.sending import make_buffers
 from tests.dgate.archive.support import UID, dataset

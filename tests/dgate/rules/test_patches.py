@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dgate.archive.elements import BIG, IMPLICIT, LITTLE, Encoding, Walker, encode_element
 from dgate.dataset.paths import Path, parse_path
+from dgate.encoding.elements import BIG, IMPLICIT, LITTLE, Encoding, Walker, encode_element
 from dgate.rules.subject import Known, Subject
 from tests.dgate.archive.support import CT1
 from tests.dgate.dataset.objects import TERMS, bundled

@@ -13,10 +13,10 @@ import pytest
 from pynetdicom import AE
 
 from dgate.archive.archive import open_archive
-from dgate.archive.elements import EXPLICIT_LITTLE
-from dgate.archive.part10 import header
-from dgate.archive.schema import initialise
 from dgate.config.live import LiveConfig
+from dgate.encoding.elements import EXPLICIT_LITTLE
+from dgate.encoding.part10 import header
+from dgate.index.schema import initialise
 from dgate.net.limits import Doorkeeper, Limits
 from dgate.net.listener import Listener, bind
 from dgate.net.node import Node

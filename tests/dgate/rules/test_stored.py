@@ -13,8 +13,8 @@ import pydicom
 import pytest
 
 from dgate.archive.dropped import add_file
-from dgate.archive.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from dgate.archive.part10 import header
+from dgate.encoding.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from dgate.encoding.part10 import header
 from dgate.interfaces import Session, StoreRequest
 from tests.dgate.archive.support import CT_CLASS, UID, dataset
 from tests.dgate.rules.bench import CT, Instance, changed, read_settings, texts

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
-from dgate.archive.part10 import read_meta
-from dgate.archive.schema import ensure_database
+from dgate.encoding.part10 import read_meta
+from dgate.index.schema import ensure_database
 from dgate.tryout.__main__ import document
 from dgate.tryout.instance import load_instance
 from tests.dgate.rules.bench import make_instance, texts

@@ -1,0 +1,1 @@
+"""The index: its tables, its databases, and the one way into it."""
