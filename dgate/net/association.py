@@ -227,6 +227,7 @@ class Association:
         if kind == pdu.RELEASE_RQ:
             self._connection.take(length)
             self.node.log.flush()
+            self.node.door.demote(self._connection)
             self._connection.send(pdu.RELEASE_RP_PDU, self.node.limits.send)
         elif kind == pdu.ABORT:
             self._connection.take(length)

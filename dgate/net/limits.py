@@ -90,16 +90,27 @@ class Doorkeeper:
             self._by_address[connection.address] += 1
             return True
 
+    def demote(self, connection: Connection) -> None:
+        """Its association is being released: whoever reads our answer finds its place free."""
+        with self._lock:
+            if self._forget(connection):
+                self._pending[connection] = None
+
     def leave(self, connection: Connection) -> None:
         """It is over."""
         with self._lock:
             self._pending.pop(connection, None)
-            if connection in self._associations:
-                del self._associations[connection]
-                self._by_address[connection.address] -= 1
-                if not self._by_address[connection.address]:
-                    del self._by_address[connection.address]
+            self._forget(connection)
             self._changed.notify_all()
+
+    def _forget(self, connection: Connection) -> bool:
+        if connection not in self._associations:
+            return False
+        del self._associations[connection]
+        self._by_address[connection.address] -= 1
+        if not self._by_address[connection.address]:
+            del self._by_address[connection.address]
+        return True
 
     def watch(self, connection: Connection) -> None:
         """One that we made ourselves: it counts for nothing, but has deadlines too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import ExitStack
 
 import pytest
 
@@ -31,20 +32,19 @@ PER_ADDRESS = 128
 
 
 def test_five_hundred_associations_from_one_address(served: Site) -> None:
-    clients = [Client(served.port, associated=False) for _ in range(PER_ADDRESS)]
-    for client in clients:
-        client.associate()
-    for _ in range(500 - PER_ADDRESS):
-        with Client(served.port, associated=False) as refused:
-            refused.send(REQUEST)
-            assert refused.receive() == LOCAL_LIMIT
-            assert refused.everything() == b""
-    for client in clients[:10]:
-        assert client.echo() == 0
-    clients.pop().release()
-    served.still_serves()
-    for client in clients:
-        client.sock.close()
+    with ExitStack() as all_of_them:
+        clients = [all_of_them.enter_context(Client(served.port, associated=False)) for _ in range(PER_ADDRESS)]
+        for client in clients:
+            client.associate()
+        for _ in range(500 - PER_ADDRESS):
+            with Client(served.port, associated=False) as refused:
+                refused.send(REQUEST)
+                assert refused.receive() == LOCAL_LIMIT
+                assert refused.everything() == b""
+        for client in clients[:10]:
+            assert client.echo() == 0
+        clients[-1].release()
+        served.still_serves()
 
 
 def test_memory_does_not_grow_with_the_number_of_associations(served: Site) -> None:

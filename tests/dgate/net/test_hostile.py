@@ -461,6 +461,19 @@ def test_those_who_said_something_stay_when_silent_ones_are_dropped(start_server
             client.sock.close()
 
 
+def test_whoever_was_told_of_the_release_finds_the_place_free(start_server: StartServer) -> None:
+    """It was given back when the thread had ended, which a peer that came again at once did not wait for."""
+    server = start_server(PATIENT, per_address=1)
+    with RawClient(server.port) as lingering:
+        lingering.associate()
+        lingering.send(pdu.RELEASE_RQ_PDU)
+        assert lingering.receive()[0] == pdu.RELEASE_RP
+        with RawClient(server.port) as client:
+            client.associate()
+            client.release()
+    server.wait_until_empty()
+
+
 @pytest.mark.parametrize("limits", [{"per_address": 10}, {"associations": 10}])
 def test_associations_beyond_the_cap_are_refused_and_it_recovers(
     start_server: StartServer, limits: dict[str, int]

@@ -75,3 +75,16 @@ def test_deadlines_are_looked_at_often_enough() -> None:
     assert Limits().tick == 1.0
     assert Limits(pdu=0.5).tick == pytest.approx(0.1)
     assert Limits(pdu=0.0).tick == pytest.approx(0.02)
+
+
+def test_a_released_association_is_a_connection_like_another(hall: Hall) -> None:
+    door = Doorkeeper(Limits(per_address=1))
+    one, two = hall.enter("a"), hall.enter("a")
+    door.demote(one)
+    assert door.counts() == (0, 0), "it had no association"
+    assert door.promote(one)
+    door.demote(one)
+    assert door.counts() == (1, 0)
+    assert door.promote(two)
+    door.leave(one)
+    assert door.counts() == (0, 1)
