@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self
+
+from dgate.record import dataclass, field
 
 QueryModel = Literal["patient", "study", "patient_study", "worklist"]
 Buffers = tuple[memoryview, memoryview]

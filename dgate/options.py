@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from dgate.config.identity import MAX_AE_TITLE
+from dgate.record import dataclass, replace
 
 HELP = """\
 Usage: dgate [-v] [-wDIR] [options]

@@ -7,7 +7,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dgate import preflight
@@ -24,6 +23,7 @@ from dgate.net.counters import Counters
 from dgate.net.limits import Doorkeeper, Limits
 from dgate.net.listener import Listener, bind
 from dgate.net.node import Node
+from dgate.record import dataclass
 from dgate.rules.instance import ConvertersOf
 
 if TYPE_CHECKING:
@@ -56,7 +56,10 @@ class Hooks:
     """The configuration is about to be looked at: see `LiveConfig`."""
 
 
-def serve(settings: Settings, log: FileLog, *, listen: str, hooks: Hooks = Hooks()) -> int:
+NOTHING_MORE = Hooks()
+
+
+def serve(settings: Settings, log: FileLog, *, listen: str, hooks: Hooks = NOTHING_MORE) -> int:
     """Serve until SIGTERM or SIGINT, finish what is in flight; the exit status. Closes the log.
 
     `listen` is an IP address, empty for all interfaces. To be called in the main thread: the signals are blocked in all

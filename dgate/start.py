@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from dgate.config.amap import ensure_own_entry
 from dgate.config.faults import Fault
@@ -19,6 +18,7 @@ from dgate.config.inifile import IniFile
 from dgate.config.kfactor import KFactor, parse_dicom_sql
 from dgate.config.rendering import RenderError, render_dicom_ini
 from dgate.config.settings import Settings, load_settings
+from dgate.record import dataclass
 
 MOUNT = "mount"
 CONFIG = "mount/config"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dgate.archive import fixups
@@ -24,6 +23,7 @@ from dgate.index.tables import Tables, make_tables
 from dgate.interfaces import Asker, Commitment, Log, QueryModel, StoredObject, StoreRequest
 from dgate.query.query import Finder
 from dgate.query.retrieve import Retriever
+from dgate.record import replace
 
 if TYPE_CHECKING:
     from dgate.archive.clean import Cleaner

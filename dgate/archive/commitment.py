@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dgate.encoding.elements import DEFLATED, IMPLICIT, IMPLICIT_LITTLE, Encoding, encode_element, encoding_of
 from dgate.encoding.sequences import DataSet, StructureError, encode_sequence, read_data_set
 from dgate.interfaces import ActionFailure, QueryFailure, RetrieveFailure, StoredObject
+from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from dgate.query.retrieve import Retriever

@@ -6,9 +6,8 @@ or decompress is kept as it was received, and a line says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dgate.encoding.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, UNCOMPRESSED
+from dgate.record import dataclass
 
 _PLAIN = frozenset({"un", "ue"})
 _EXPLICIT = frozenset({"ul", "ub"})

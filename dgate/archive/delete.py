@@ -8,7 +8,6 @@ is never a row without its file, and no file stays that a regeneration would bri
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from dgate.archive.placing import lawful
@@ -17,6 +16,7 @@ from dgate.index.database.dialect import BEGIN, COMMIT
 from dgate.index.database.faults import UnknownOutcomeError
 from dgate.index.rows import shown
 from dgate.index.tables import Level, Tables
+from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from dgate.archive.incoming import Stores

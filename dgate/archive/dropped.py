@@ -7,7 +7,6 @@ import os
 import signal
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +15,7 @@ from dgate.archive.incoming import SUCCESS, Edit, IncomingObject, begin
 from dgate.encoding.part10 import NotDicomError, read_meta
 from dgate.index.rows import shown
 from dgate.interfaces import StoreRequest
+from dgate.record import replace
 
 if TYPE_CHECKING:
     from dgate.archive.incoming import Stores

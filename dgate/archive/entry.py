@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from dgate.index.rows import Rows
+from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from dgate.index.database.base import Executing

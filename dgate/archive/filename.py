@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from dgate.record import dataclass
 
 COMPONENT_LIMIT = 255
 NOT_OBJECTS = frozenset({b"incoming", b"printer_files", b"bin"})

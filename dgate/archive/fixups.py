@@ -6,10 +6,10 @@ Only the head of the data set is ever re-encoded; the pixels are not touched.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from dgate.config.archiveoptions import ArchiveOptions
 from dgate.encoding.elements import VALUE_LIMIT, Encoding, encode_element, read_all
+from dgate.record import dataclass, field
 
 NAME, PATIENT_ID, STUDY_UID, SERIES_UID = 0x00100010, 0x00100020, 0x0020000D, 0x0020000E
 SAVED_STUDY_UID, SAVED_SERIES_UID = 0x00211070, 0x00211071

@@ -11,11 +11,11 @@ import os
 import signal
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from dgate.archive.objectfile import FileReader
 from dgate.encoding.part10 import NotDicomError
 from dgate.index.rows import Rows
+from dgate.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from dgate.archive import fixups
@@ -27,6 +26,7 @@ from dgate.encoding.vrs import VRFile
 from dgate.index.rows import RowMaker, Truncation, shown
 from dgate.index.tables import Tables
 from dgate.interfaces import Log, StoreRequest
+from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from dgate.index.database.base import Executing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from dgate.archive import fixups
@@ -13,6 +12,7 @@ from dgate.encoding.elements import DEFLATED, Walker, encoding_of
 from dgate.encoding.part10 import NotDicomError, read_meta
 from dgate.index.rows import RowMaker, Rows
 from dgate.index.tables import Tables
+from dgate.record import dataclass
 
 _CHUNK = 64 * 1024
 _FIRST_CHUNK = 8 * 1024

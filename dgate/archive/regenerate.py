@@ -11,7 +11,6 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dgate.archive.alone import alone
@@ -30,6 +29,7 @@ from dgate.index.index import FAULTS, DatabaseError
 from dgate.index.rows import RowMaker, Rows, shown
 from dgate.index.schema import initialise
 from dgate.index.tables import Level, Tables, make_tables
+from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from dgate.archive.dropped import Taking

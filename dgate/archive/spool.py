@@ -23,7 +23,8 @@ import os
 import re
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+
+from dgate.record import dataclass
 
 FOLDER = b".spool"
 JOURNAL = b"placed.log"

@@ -16,12 +16,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dgate.archive.dropped import Taking, Verdict, take
 from dgate.archive.filename import variant
 from dgate.index.rows import shown
+from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from typing import Self

@@ -15,7 +15,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from dgate.archive.entry import Also, Content, Entry, KeepKnown, Location, Outcome, Refused
@@ -26,6 +25,7 @@ from dgate.index.database.statements import Statements
 from dgate.index.index import driver_for
 from dgate.index.rows import Row, Rows, Value, merge, shown
 from dgate.index.tables import Level, Tables
+from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from dgate.config.archiveoptions import ArchiveOptions

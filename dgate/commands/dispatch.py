@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dgate.config.inifile import as_text
+from dgate.record import replace
 
 if TYPE_CHECKING:
     from dgate.commands.context import Context, Scripts

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dgate.commands.arguments import as_bytes, formatted, index, split
 from dgate.commands.context import CommandError
 from dgate.config.amap import DEFAULT_COMPRESSION, AcrNemaMap, Node
+from dgate.record import replace
 
 if TYPE_CHECKING:
     from dgate.commands.context import Context

@@ -9,13 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from dgate.commands.arguments import as_bytes, formatted, split
 from dgate.commands.context import CommandError
 from dgate.config.inifile import IniFile
 from dgate.config.settings import Settings
+from dgate.record import fields
 
 if TYPE_CHECKING:
     from dgate.commands.context import Context

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from dgate.config.faults import Fault
 from dgate.config.identity import ae_title_fault
 from dgate.config.inifile import as_text
+from dgate.record import dataclass
 
 DEFAULT_COMPRESSION = "un"
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from dgate.record import dataclass, field
 
 _LINE = re.compile(r"\s*\(([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)(.*)")
 _PAIR = re.compile(r'(\w+)\s*=\s*"([^"]*)"')

@@ -7,7 +7,8 @@ folders, say) comes back unchanged from `os.fsencode` or `.encode("utf-8", "surr
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from dgate.record import dataclass
 
 MAX_LINE = 2047
 """Bytes of a line that count; the rest is dropped."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from dgate.config.faults import Fault
+from dgate.record import dataclass
 
 TABLES = ("patient", "study", "series", "image", "worklist")
 SQL_TYPES = frozenset({"SQL_C_CHAR", "SQL_C_DATE"})

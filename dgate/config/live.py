@@ -11,13 +11,13 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from dgate.config.amap import AcrNemaMap
 from dgate.config.faults import Fault
 from dgate.config.inifile import IniFile
 from dgate.config.settings import FIXED_AT_START, Settings, key_of, load_settings
 from dgate.config.soplist import EVERYTHING, SopList
+from dgate.record import replace
 
 CHECK_SECONDS = 1.0
 """How often the files are looked at, at most."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import Field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dgate.config import keys
 from dgate.config.faults import Fault
 from dgate.config.identity import MAX_AE_TITLE
 from dgate.config.inifile import IniFile
+
+if TYPE_CHECKING:
+    from dataclasses import Field
 
 Driver = Literal["sqlite", "postgres", "mysql"]
 

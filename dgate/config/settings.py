@@ -10,13 +10,13 @@ the old spelling first, else the modern one.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from dgate.config import keys
 from dgate.config.faults import Fault
 from dgate.config.inifile import IniFile
 from dgate.config.reader import Driver, Reader
+from dgate.record import dataclass, field, fields
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ Conquest reads the file for each association; `dgate.config.live` does so when i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dgate.record import dataclass
 
 MAX_LINE = 255
 MIN_UID_LENGTH = 17

@@ -13,11 +13,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from dgate.dataset.terms import Terms
 from dgate.encoding.elements import MAX_NESTING
+from dgate.record import dataclass, replace
 
 APPEND = -1
 """As an item number: a new one behind the last."""

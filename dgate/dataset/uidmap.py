@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 
 from dgate.dataset.digest import altered_md5
 from dgate.dataset.model import DataSet
 from dgate.dataset.terms import Terms
+from dgate.record import dataclass, field
 
 Mapper = Callable[[str], str | None]
 """The UID that replaces another; None leaves it."""

@@ -7,8 +7,9 @@ counter instead of recursion. Encodings: PS3.5 sections 7 and 7.5, annex A.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
+
+from dgate.record import dataclass
 
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from dgate.encoding.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE, LITTLE, Walker, encode_element
+from dgate.record import dataclass
 
 IMPLEMENTATION_UID = b"1.2.826.0.1.3680043.2.135.1066.101"
 IMPLEMENTATION_VERSION = b"1.5.0/OTHER"

@@ -7,7 +7,6 @@ nothing of what it passes; here everything is kept, so depth and number of eleme
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from struct import Struct
 
 from dgate.encoding.elements import (
@@ -20,6 +19,7 @@ from dgate.encoding.elements import (
     Encoding,
     encode_element,
 )
+from dgate.record import dataclass
 
 MAX_ELEMENTS = 200_000
 """In all items together; each costs some hundred bytes of memory, however short it is on the wire."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dgate.config.converters.grammar import MAX_VALUE, as_line
@@ -17,6 +16,7 @@ from dgate.forward.exportverbs import EXPORT_VERBS
 from dgate.forward.lanes import Failed, GivenUp, PassedOn
 from dgate.index.index import FAULTS
 from dgate.interfaces import Session
+from dgate.record import replace
 from dgate.rules.interfaces import Association, Script
 from dgate.rules.lines import Library
 from dgate.rules.objects import load

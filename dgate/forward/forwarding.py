@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dgate.index.index import FAULTS
+from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from dgate.archive.archive import DiskArchive

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from dgate.forward.parcel import copy_of, digest_of, parcel_of
 from dgate.forward.statement import Forward, parse_forward, split_address
 from dgate.net.proposing import code_for
 from dgate.net.requestor import Destination
+from dgate.record import replace
 from dgate.rules.outcome import FINAL, Status
 from dgate.rules.quoting import for_line
 from dgate.rules.run import shown

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from dgate.net.echo import VERIFICATION
 from dgate.net.proposing import IMPLICIT, Offers, propose
 from dgate.net.requestor import Destination, NoAssociation, NothingAccepted, PeerLost, association
 from dgate.net.sending import SendingBroken, send_object, store_request
+from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from dgate.config.settings import Settings

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from dgate.dataset.structure import DataSetError
 from dgate.encoding.elements import UNCOMPRESSED, encoding_of
 from dgate.encoding.transcode import Transcoder
 from dgate.interfaces import RetrieveFailure
+from dgate.record import dataclass
 from dgate.rules.subject import PATIENT_ID, SOP_CLASS, SOP_UID, Subject
 
 if TYPE_CHECKING:

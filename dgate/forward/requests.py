@@ -6,7 +6,6 @@ import hashlib
 import json
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dgate.forward import table
@@ -14,6 +13,7 @@ from dgate.forward.parcel import SERIES_UID, STUDY_UID
 from dgate.forward.queues import LATER, Queues
 from dgate.forward.statement import LEFT_OUT, LEVELS, SHOWN, Delayed, parse_delayed
 from dgate.index.index import FAULTS
+from dgate.record import dataclass
 from dgate.rules.outcome import Status
 from dgate.rules.quoting import for_line, for_shell
 from dgate.rules.subject import PATIENT_ID, SOP_UID

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from dgate.record import dataclass, field
 
 SHOWN = 11
 """Characters of a delayed command that its log line shows."""

@@ -7,10 +7,10 @@ it concerns objects that were acknowledged, and their files stay too.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dgate.index.database.dialect import VALUE
+from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from dgate.index.database.base import Connection, Executing

@@ -13,7 +13,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from dgate.record import dataclass
 
 WINDOW = 3600.0
 PAUSE = 10.0

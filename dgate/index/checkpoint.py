@@ -6,10 +6,10 @@ number of object files, none of them changed since the run began, and the rows s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dgate.index.database.dialect import BEGIN, COMMIT, VALUE
+from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from dgate.index.database.base import Connection

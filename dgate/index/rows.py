@@ -6,10 +6,10 @@ A value is bytes as received, or None for NULL: the index never holds an empty t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from struct import Struct
 
 from dgate.index.tables import Column, Level, Table, Tables
+from dgate.record import dataclass
 
 Value = bytes | None
 Row = tuple[Value, ...]

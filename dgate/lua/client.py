@@ -8,12 +8,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from time import monotonic
 
 from dgate.net import dimse, pdu
 from dgate.net.negotiation import ACCEPTED, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from dgate.net.scu import APPLICATION_CONTEXT, MAX_ANSWER, EchoError, receive
+from dgate.record import dataclass
 
 PENDING = frozenset({0xFF00, 0xFF01})
 MAX_ANSWERS = 100_000

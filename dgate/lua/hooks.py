@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dgate.config.converters.grammar import as_line
 from dgate.interfaces import Session
 from dgate.log import FileLog
 from dgate.lua.objects import new_subject
+from dgate.record import replace
 from dgate.rules.interfaces import Association, Script
 from dgate.rules.outcome import FINAL
 from dgate.rules.run import Run

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dgate.config.inifile import as_text
+from dgate.record import dataclass, field
 
 if TYPE_CHECKING:
     from dgate.archive.archive import DiskArchive

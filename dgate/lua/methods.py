@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dgate.archive.compression import decide
@@ -28,6 +27,7 @@ from dgate.lua.objects import (
     whole_bytes,
     write_file,
 )
+from dgate.record import replace
 from dgate.rules.objects import header_of
 from dgate.rules.subject import SOP_CLASS, SOP_UID
 

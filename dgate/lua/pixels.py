@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from dgate.dataset.formatting import leading_integer
 from dgate.lua.border import NOTHING, whole
 from dgate.lua.methods import is_uncompressed
 from dgate.lua.objects import ScriptError, copy_of, take_in
+from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from dgate.lua.border import Border, Command, Values

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from dgate.net import pdu
 from dgate.net.negotiation import BAD_CALLED_AE, BAD_CALLING_AE, LOCAL_LIMIT, STORAGE_COMMITMENT, Agreement, negotiate
 from dgate.net.strangers import HTTP_ANSWER, is_http, is_tls
+from dgate.record import dataclass, replace
 
 if TYPE_CHECKING:
     from dgate.config.soplist import SopList

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
+
+from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from dgate.net.connection import Connection

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dgate.net.pdu import ROLE_SELECTION, AssociateAccept, AssociateReject, ContextResult, UserInformation
+from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from dgate.config.soplist import SopList

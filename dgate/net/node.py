@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dgate.net.counters import Counters
+from dgate.record import dataclass, field
 
 if TYPE_CHECKING:
     from dgate.config.live import LiveConfig

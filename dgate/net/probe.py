@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import errno
 import socket
-from dataclasses import dataclass, field
 from time import monotonic
 
 from dgate.net import dimse, pdu
 from dgate.net.negotiation import ACCEPTED
 from dgate.net.scu import MAX_ANSWER, EchoError, echo_command, exactly, verification_request
+from dgate.record import dataclass, field
 
 
 @dataclass(slots=True)

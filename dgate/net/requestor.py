@@ -8,13 +8,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from dgate.net import dimse, pdu
 from dgate.net.connection import NEVER, Connection, ConnectionLost
 from dgate.net.negotiation import ACCEPTED, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION, Context
+from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from dgate.net.dimse import Command

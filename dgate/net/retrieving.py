@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dgate.interfaces import QueryFailure, RetrieveFailure
@@ -15,6 +14,7 @@ from dgate.net import dimse
 from dgate.net.counters import SENT
 from dgate.net.proposing import Offers
 from dgate.net.sending import Origin, Peer, make_buffers, send_object, store_request
+from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from dgate.interfaces import StoredObject

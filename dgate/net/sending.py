@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from dgate.interfaces import RetrieveFailure
 from dgate.net import dimse, pdu
 from dgate.net.pdu import P_DATA, PduError
+from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from dgate.interfaces import Buffers, Outgoing

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 from dgate.encoding.elements import DEFLATED, Encoding, Walker, encode_element, encoding_of, read_all
 from dgate.index.tables import Level
 from dgate.interfaces import QueryFailure, QueryModel
+from dgate.record import dataclass
 
 LEVEL_TAG, RETRIEVE_AE_TAG, CHARACTER_SET_TAG = 0x00080052, 0x00080054, 0x00080005
 BAD_IDENTIFIER = 0xC001

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
 
 from dgate.index.database.dialect import SQLITE, VALUE, Dialect
 from dgate.index.tables import Column
 from dgate.interfaces import QueryFailure
 from dgate.query.identifier import BAD_IDENTIFIER, Key
+from dgate.record import dataclass
 
 MAX_LIST = 30_000
 """UIDs in one list: SQLite takes 32766 parameters in one statement."""

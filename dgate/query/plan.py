@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass
 
 from dgate.config.archiveoptions import ArchiveOptions
 from dgate.index.database.dialect import DIALECTS, Dialect
@@ -12,6 +11,7 @@ from dgate.index.tables import Column, Level, Table, Tables
 from dgate.interfaces import QueryFailure
 from dgate.query.identifier import BAD_IDENTIFIER, RETRIEVE_AE_TAG, Answer, Identifier, Key
 from dgate.query.matching import Condition, condition
+from dgate.record import dataclass
 
 PATIENT_NAME = 0x00100010
 ORDER_TAG, LIMIT_TAG, OFFSET_TAG = 0x99990C00, 0x99990C01, 0x99990C02

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import replace
 
 from dgate.archive.devices import Devices
 from dgate.config.archiveoptions import ArchiveOptions
@@ -16,6 +15,7 @@ from dgate.interfaces import QueryFailure, RetrieveFailure, StoredObject
 from dgate.query.identifier import BAD_IDENTIFIER, Identifier, Key, parse_keys
 from dgate.query.outgoing import StoredFile
 from dgate.query.plan import find_column, make_plan, statement
+from dgate.record import replace
 
 SOP_CLASS, SOP_INSTANCE = 0x00080016, 0x00080018
 _OBJECT_FILE, _DEVICE = 0x99990800, 0x99990801

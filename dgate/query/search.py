@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from dgate.index.database.dialect import VALUE
 from dgate.index.rows import shown
 from dgate.query.matching import Condition
 from dgate.query.plan import Output
+from dgate.record import dataclass
 
 Row = tuple[bytes | float | None, ...]
 

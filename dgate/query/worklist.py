@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from dgate.config.archiveoptions import ArchiveOptions
 from dgate.encoding.elements import DEFLATED, Encoding, encode_element, encoding_of
@@ -15,6 +14,7 @@ from dgate.query.identifier import BAD_IDENTIFIER, CHARACTER_SET_TAG, LEVEL_TAG,
 from dgate.query.matching import Condition, condition
 from dgate.query.plan import PATIENT_NAME, Output, sorting
 from dgate.query.search import Row, Search
+from dgate.record import dataclass
 
 REFERENCED_STUDY, REFERENCED_PATIENT = 0x00081110, 0x00081120
 """Sequences that every answer has, empty."""

@@ -5,11 +5,11 @@ They are made anew when the file has changed, all at once; what is running goes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dgate.config.converters.grammar import MAX_VALUE, as_line
 from dgate.encoding.elements import PIXEL_GROUP
+from dgate.record import dataclass
 from dgate.rules.conditions import matches
 from dgate.rules.lines import Library
 from dgate.rules.outcome import FINAL, Outcome, Status, outcome_of

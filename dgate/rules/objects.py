@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dgate.archive.incoming import write_pieces
@@ -12,6 +11,7 @@ from dgate.dataset.structure import DataSetError
 from dgate.encoding.elements import PIXEL_GROUP, Walker, encoding_of
 from dgate.encoding.part10 import header, read_meta
 from dgate.encoding.transcode import Transcoder
+from dgate.record import dataclass
 from dgate.rules.subject import SOP_CLASS, SOP_UID, Subject
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ of a large object is never read.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dgate.dataset import access, formatting
 from dgate.dataset.model import DataSet
 from dgate.dataset.structure import DataSetError
 from dgate.encoding.elements import encode_element
+from dgate.record import dataclass, field
 from dgate.rules.patches import find_place, in_order, spliced, vr_to_write
 
 if TYPE_CHECKING:

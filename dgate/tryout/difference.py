@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dgate.record import dataclass
 from dgate.rules.run import shown
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dgate.config.converters.grammar import MAX_VALUE, as_line
@@ -11,6 +10,7 @@ from dgate.forward import filters
 from dgate.forward.forwarding import MOST
 from dgate.index.index import FAULTS
 from dgate.interfaces import Session
+from dgate.record import replace
 from dgate.rules.interfaces import Association, Script
 from dgate.rules.objects import load
 from dgate.rules.run import Run

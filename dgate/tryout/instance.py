@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dgate.archive.archive import DiskArchive, open_archive
@@ -20,6 +19,7 @@ from dgate.config.rendering import RenderError, render_dicom_ini
 from dgate.config.settings import load_settings
 from dgate.index.index import DatabaseError
 from dgate.index.schema import ensure_database
+from dgate.record import dataclass, replace
 from dgate.start import CONFIG, StartError, read_identity
 
 if TYPE_CHECKING:

@@ -22,19 +22,20 @@ DRIVERS = frozenset(f"dgate.index.database.{name}" for name in ("libpq", "mysql"
 
 LIGHT = frozenset(
     [
-        *("array", "collections", "contextlib", "dataclasses", "enum", "errno", "fcntl", "io", "itertools", "os", "re"),
-        *("signal", "socket", "sqlite3", "stat", "struct", "sys", "threading", "time", "typing"),
+        *("array", "collections", "contextlib", "enum", "errno", "fcntl", "io", "itertools", "operator", "os"),
+        *("re", "signal", "socket", "sqlite3", "stat", "struct", "sys", "threading", "time", "typing"),
     ]
 )
 """What `dgate` imports of the standard library on its way to the first echo. Each further one is paid at each start."""
 
 BELOW = {
-    "encoding": frozenset({"encoding"}),
-    "index": frozenset({"config", "encoding", "index", "interfaces"}),
+    "encoding": frozenset({"encoding", "record"}),
+    "index": frozenset({"config", "encoding", "index", "interfaces", "record"}),
 }
 """Rooms of `dgate` that know only these."""
 
 HEAVY = (
+    *("dataclasses", "inspect"),
     *("asyncio", "logging", "pydicom", "pynetdicom", "conquestctl", "pathlib", "json", "subprocess", "shutil", "uuid"),
     *("tempfile", "urllib", "http", "ssl", "email", "argparse", "decimal", "random", "concurrent", "multiprocessing"),
 )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from dgate.config.converters import commands
@@ -16,6 +15,7 @@ from dgate.config.converters.forms import DELETE, FORMS, HEX, expected
 from dgate.config.converters.grammar import MAX_LINE, MAX_VALUE, Statement, split
 from dgate.config.converters.items import scan
 from dgate.config.dictionary import Dictionary
+from dgate.record import dataclass
 
 Kind = Literal["import", "export"]
 IMPORT: Kind = "import"

@@ -6,7 +6,8 @@ Text is latin-1: each byte is one character, as in the data sets that the line w
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from dgate.record import dataclass
 
 MAX_VALUE = 511
 """Characters of a converter in dicom.ini that count."""

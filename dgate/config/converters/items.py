@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from dgate.record import dataclass
 
 T = TypeVar("T")
 Match = Callable[[str, int], "tuple[T, int] | None"]

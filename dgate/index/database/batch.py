@@ -7,11 +7,11 @@ one back costs nothing. Nobody else of ours writes meanwhile: a transaction begi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 from dgate.index.database.dialect import ROLLBACK
 from dgate.index.tables import Level
+from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from dgate.index.database.base import Connection, Entering, FoundRow, Parameters, TableStatements

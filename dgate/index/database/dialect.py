@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dgate.record import dataclass
 
 VALUE = "CAST(? AS TEXT)"
 """The mark for the bytes of a text in the house's SQL."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dgate.index.database.faults import DatabaseError
+from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

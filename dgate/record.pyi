@@ -1,0 +1,4 @@
+from dataclasses import dataclass as dataclass
+from dataclasses import field as field
+from dataclasses import fields as fields
+from dataclasses import replace as replace
