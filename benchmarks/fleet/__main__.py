@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from benchmarks import bytecode
 from benchmarks.fleet.commands import create_time, help_times
 from benchmarks.fleet.containers import container_lines
 from benchmarks.fleet.figures import Figure, Line, document, markdown
@@ -40,6 +41,7 @@ def main() -> int:
     parser.add_argument("--strict", action="store_true", help="exit status 1 when a bar is missed")
     parser.add_argument("--out", type=Path, default=RESULTS / "fleet.json")
     arguments = parser.parse_args()
+    bytecode.keep()
     lines: list[Line] = []
     try:
         for name, measure in parts(arguments).items():

@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import bytecode
 from benchmarks.server import finding, peers, report
 from benchmarks.server.instance import Server
 from benchmarks.server.results import Results
@@ -27,6 +28,7 @@ PARTS = ("rounds", "find")
 def main() -> int:
     """Run what was asked for; 1 when a run was invalid."""
     options = _options()
+    bytecode.keep()
     sizes = QUICK if options.quick else Sizes()
     servers = [kind for kind in peers.available() if not options.servers or kind.name in options.servers]
     if not servers:
