@@ -24,7 +24,7 @@ MAX_HELD = 64
 
 def clean(line: str) -> str:
     """The line with every character shown that is not a printable one; the tab is left as it is."""
-    if line.isprintable():
+    if line.replace("\t", " ").isprintable():
         return line
     return "".join(character if _harmless(character) else _shown(character) for character in line)
 
