@@ -117,12 +117,11 @@ def _log(options: Options, settings: Settings) -> FileLog:
 
 
 def _uid(settings: Settings) -> int:
-    from dgate.commands.context import CommandError
-    from dgate.commands.uids import GENERATED, uid_below
+    from dgate.index.uidmods import GENERATED, NoRoomError, uid_below
 
     try:
         sys.stdout.write(uid_below(settings.uid_prefix, GENERATED) + "\n")
-    except CommandError as fault:
+    except NoRoomError as fault:
         _say(f"***{fault}")
         return 1
     return 0

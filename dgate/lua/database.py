@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING
 
 from dgate.archive.delete import delete
@@ -20,7 +19,7 @@ from dgate.interfaces import QueryFailure
 from dgate.lua.border import NOTHING, packed, text
 from dgate.lua.host import as_log_text, as_script_text
 from dgate.lua.objects import OwnSeries, ScriptError, Thing, copy_of
-from dgate.rules.naming import uid_mapper
+from dgate.rules.naming import replacements, uid_mapper
 from dgate.rules.objects import load
 
 if TYPE_CHECKING:
@@ -49,19 +48,9 @@ def changeuid(border: Border, old: Scalar, new: Scalar = None, stage: Scalar = "
 
 def _remember(border: Border, old: str, new: str, stage: str, kind: str) -> None:
     """A replacement that the script has chosen, whatever there was before."""
-    values = [value.encode("latin-1", "replace") for value in (old, kind, new, stage)]
-    columns = "MODTime, OldUID, MODType, NewUID, Stage, Annotation"
-    marks = f"?, {', '.join(['CAST(? AS TEXT)'] * 4)}, ''"
-    same = "OldUID = CAST(? AS TEXT) AND COALESCE(Stage, '') = CAST(? AS TEXT)"
-    try:
-        with border.line.services.index.writer.exclusive() as connection:
-            connection.execute(BEGIN)
-            connection.execute(f"DELETE FROM UIDMODS WHERE {same}", (values[0], values[3]))  # noqa: S608 - constants
-            insert = f"INSERT INTO UIDMODS ({columns}) VALUES ({marks})"  # noqa: S608 - constants
-            connection.execute(insert, (int(time.time()), *values))
-            connection.execute(COMMIT)
-    except FAULTS as error:
-        raise DataSetError(f"UIDs cannot be mapped: {error}") from error
+    old_uid, new_uid, name, by = (value.encode("latin-1", "replace") for value in (old, new, stage, kind))
+    with replacements(border.line.services) as table:
+        table.choose(old_uid, new_uid, name, kind=by)
 
 
 def changeuidback(border: Border, new: Scalar, stage: Scalar = "") -> Values:

@@ -12,7 +12,7 @@ from dgate.lua.border import NOTHING, text, whole
 from dgate.lua.host import as_bytes, as_log_text, as_script_text
 from dgate.lua.methods import FROM_SCRIPT
 from dgate.lua.objects import ScriptError
-from dgate.rules.naming import GENERATED, uid_below
+from dgate.rules.naming import generated
 from dgate.rules.outcome import Status
 from dgate.rules.shell import FOLDER, SECONDS, exit_status
 
@@ -110,7 +110,7 @@ def gpps(border: Border, section: Scalar, key: Scalar, default: Scalar = "") -> 
 
 def genuid(border: Border) -> Values:
     """`genuid()`: a UID that nobody has."""
-    return (uid_below(border.line.services.settings().uid_prefix, GENERATED),)
+    return (generated(border.line),)
 
 
 def tempfile(border: Border, extension: Scalar = "") -> Values:

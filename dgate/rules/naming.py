@@ -1,47 +1,31 @@
-"""New UIDs, UIDs that stand for others, and the name that an object would get: `%g`, `%E`, `%R`, `%f`, `%b`, `%p`.
-
-What replaces what is kept in the table UIDMODS, so the same question gets the same answer, across restarts too.
-"""
+"""New UIDs, UIDs that stand for others, and the name that an object would get: `%g`, `%E`, `%R`, `%f`, `%b`, `%p`."""
 
 from __future__ import annotations
 
-import itertools
 import os
-import secrets
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dgate.dataset.structure import DataSetError
-from dgate.index.database.dialect import BEGIN, COMMIT
 from dgate.index.index import FAULTS
+from dgate.index.uidmods import GENERATED, NoRoomError, UIDMods, open_uidmods, uid_below
 
 if TYPE_CHECKING:
-    from dgate.index.database.base import Connection
+    from dgate.rules.interfaces import Services
     from dgate.rules.run import Run
 
-GENERATED, CHANGED = 6, 7
-"""Arc behind UIDPrefix."""
-MAX_UID = 64
-
-_serial = itertools.count(secrets.randbelow(1_000_000) * 1_000_000)
-"""The last number of a UID. It begins anywhere, because instances with one UIDPrefix may ask within the same second."""
+KIND = b"converter"
 
 Mapper = Callable[[str], str | None]
 
 
-def uid_below(prefix: str, arc: int) -> str:
-    """A UID that nobody has. Raises `DataSetError` when UIDPrefix leaves no room for one."""
-    uid = f"{prefix}.{arc}.{int(time.time())}.{next(_serial)}"
-    if len(uid) > MAX_UID:
-        raise DataSetError(f"UIDPrefix is too long: the UID would have {len(uid)} characters")
-    return uid
-
-
 def generated(run: Run) -> str:
-    """`%g`."""
-    return uid_below(run.services.settings().uid_prefix, GENERATED)
+    """`%g`. Raises `DataSetError` when UIDPrefix leaves no room for a UID."""
+    try:
+        return uid_below(run.services.settings().uid_prefix, GENERATED)
+    except NoRoomError as fault:
+        raise DataSetError(str(fault)) from fault
 
 
 def mapped(run: Run, uid: str, *, back: bool) -> str:
@@ -55,41 +39,32 @@ def mapped(run: Run, uid: str, *, back: bool) -> str:
 @contextmanager
 def uid_mapper(run: Run, stage: str, *, back: bool) -> Iterator[Mapper]:
     """The replacements of one stage, in one transaction. Raises `DataSetError` if the database cannot be used."""
-    prefix = run.services.settings().uid_prefix
+    name = _bytes(stage)
+    with replacements(run.services) as table:
+        if back:
+            yield lambda uid: _text(table.original(_bytes(uid), name))
+        else:
+            yield lambda uid: _text(table.replacement(_bytes(uid), name, kind=KIND))
+
+
+@contextmanager
+def replacements(services: Services) -> Iterator[UIDMods]:
+    """Which UID stands for which, in one transaction. Raises `DataSetError` if the database cannot be used."""
     try:
-        with run.services.index.writer.exclusive() as connection:
-            connection.execute(BEGIN)
-            if back:
-                yield lambda uid: _old(connection, uid, stage)
-            else:
-                yield lambda uid: _new(connection, uid, stage, prefix)
-            connection.execute(COMMIT)
+        with open_uidmods(services.index.writer, services.settings().uid_prefix) as table:
+            yield table
     except FAULTS as error:
         raise DataSetError(f"UIDs cannot be mapped: {error}") from error
+    except NoRoomError as error:
+        raise DataSetError(str(error)) from error
 
 
-_STAGE = "COALESCE(Stage, '') = CAST(? AS TEXT)"
+def _bytes(text: str) -> bytes:
+    return text.encode("latin-1", "replace")
 
 
-def _new(connection: Connection, old: str, stage: str, prefix: str) -> str:
-    keys = old.encode("latin-1", "replace"), stage.encode("latin-1", "replace")
-    sql = f"SELECT NewUID FROM UIDMODS WHERE OldUID = CAST(? AS TEXT) AND {_STAGE}"  # noqa: S608 - constants
-    known = connection.execute(sql, keys).fetchone()
-    if known is not None:
-        return bytes(known[0]).decode("latin-1")
-    made = uid_below(prefix, CHANGED)
-    sql = (
-        "INSERT INTO UIDMODS (MODTime, OldUID, MODType, NewUID, Stage, Annotation) "
-        "VALUES (?, CAST(? AS TEXT), 'converter', CAST(? AS TEXT), CAST(? AS TEXT), '')"
-    )
-    connection.execute(sql, (int(time.time()), keys[0], made.encode(), keys[1]))
-    return made
-
-
-def _old(connection: Connection, new: str, stage: str) -> str | None:
-    sql = f"SELECT OldUID FROM UIDMODS WHERE NewUID = CAST(? AS TEXT) AND {_STAGE}"  # noqa: S608 - constants
-    known = connection.execute(sql, (new.encode("latin-1", "replace"), stage.encode("latin-1", "replace"))).fetchone()
-    return None if known is None else bytes(known[0]).decode("latin-1")
+def _text(uid: bytes | None) -> str | None:
+    return None if uid is None else uid.decode("latin-1")
 
 
 def full_name(run: Run) -> str:

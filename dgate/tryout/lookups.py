@@ -9,6 +9,7 @@ from dgate.commands.database import read_only
 from dgate.config.archiveoptions import options_from
 from dgate.index.database.dialect import BEGIN, COMMIT
 from dgate.index.index import FAULTS, ReaderPool
+from dgate.index.uidmods import COLUMNS
 from dgate.rules.interfaces import Index
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from dgate.dataset.model import DataSet
     from dgate.index.database.base import Connection, FoundRow
 
-_COLUMNS = "MODTime, OldUID, MODType, NewUID, Stage, Annotation"
 AT_ONCE = 200
 
 
@@ -50,12 +50,12 @@ def bring_known_uids(archive: DiskArchive, settings: Settings, uids: list[bytes]
     with archive.stores.writer.exclusive() as connection:
         connection.execute(BEGIN)
         for row in rows:
-            connection.execute(f"INSERT INTO UIDMODS ({_COLUMNS}) VALUES ({marks})", row)  # noqa: S608 - constants
+            connection.execute(f"INSERT INTO UIDMODS ({COLUMNS}) VALUES ({marks})", row)  # noqa: S608 - constants
         connection.execute(COMMIT)
     return ""
 
 
 def _known(connection: Connection, uids: list[bytes]) -> list[FoundRow]:
     marks = ", ".join(["CAST(? AS TEXT)"] * len(uids))
-    sql = f"SELECT {_COLUMNS} FROM UIDMODS WHERE OldUID IN ({marks}) OR NewUID IN ({marks})"  # noqa: S608 - constants
+    sql = f"SELECT {COLUMNS} FROM UIDMODS WHERE OldUID IN ({marks}) OR NewUID IN ({marks})"  # noqa: S608 - constants
     return connection.execute(sql, [*uids, *uids]).fetchall()
