@@ -143,8 +143,9 @@ def _node(
     converters.forward_with(forwarding)
     archive.convert_with(converters)
     context = Context(
-        config, kfactor, archive, log, door, counters, started=time.time(), stop=_stop, resume=forwarding.resume
-    )
+        config, kfactor, archive, log, door, counters, started=time.time(), stop=_stop, resume=forwarding.resume,
+        rules=converters.services,
+    )  # fmt: skip
     commands = ServerCommands(context)
     scripts = ScriptsOf(lambda: _host(context, commands), converters.services)
     converters.script_with(scripts)

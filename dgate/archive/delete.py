@@ -44,7 +44,7 @@ class _Note:
     token: bytes
 
 
-class _Names:
+class Names:
     """The tables and columns that link the levels."""
 
     def __init__(self, tables: Tables) -> None:
@@ -78,6 +78,14 @@ class _Names:
                 values.append(keys[name])
         return " AND ".join(parts), values
 
+    def images(self, keys: Mapping[str, bytes]) -> tuple[str, list[bytes]]:
+        """SELECT of UID, path and device of all images that the keys name, and its parameters."""
+        where, values = self.conditions(Level.IMAGE, keys)
+        table = self.tables[Level.IMAGE]
+        columns = f"{table}.{self.keys[Level.IMAGE]}, {table}.ObjectFile, {table}.DeviceName"
+        sql = f"SELECT {columns} FROM {self.chain(Level.IMAGE)} WHERE {where} ORDER BY {columns}"  # noqa: S608 - names from dicom.sql
+        return sql, values
+
     def delete_childless(self, level: Level) -> str:
         """DELETE for one row, if no row below belongs to it; the parameters are its key, twice."""
         below = level + 1
@@ -105,7 +113,7 @@ def delete(
     if KEYS[level] not in wanted:
         return 0
     stores = archive.stores
-    names = _Names(stores.tables)
+    names = Names(stores.tables)
     where, values = names.conditions(Level.IMAGE, wanted)
     if older_than is not None:
         where += f" AND COALESCE({names.tables[Level.IMAGE]}.AccessTime, 0) < {int(older_than)}"
@@ -117,7 +125,7 @@ def delete(
     return count
 
 
-def _portion(stores: Stores, names: _Names, where: str, values: list[bytes], *, keep_files: bool) -> int:
+def _portion(stores: Stores, names: Names, where: str, values: list[bytes], *, keep_files: bool) -> int:
     """Delete some of the images, rows and files; how many."""
     table, key, link = names.tables[Level.IMAGE], names.keys[Level.IMAGE], names.links[Level.IMAGE]
     select = (
@@ -168,7 +176,7 @@ def _remove(stores: Stores, note: _Note) -> None:
     note.home.settle(note.token)
 
 
-def _delete_upwards(connection: Connection, names: _Names, key: bytes | None) -> None:
+def _delete_upwards(connection: Connection, names: Names, key: bytes | None) -> None:
     """A series without images goes, then its study and its patient if they have nothing else."""
     for level in (Level.SERIES, Level.STUDY, Level.PATIENT):
         if key is None:
@@ -183,7 +191,7 @@ def _delete_upwards(connection: Connection, names: _Names, key: bytes | None) ->
         key = link
 
 
-def _delete_childless(stores: Stores, names: _Names, level: Level, keys: Mapping[str, bytes]) -> None:
+def _delete_childless(stores: Stores, names: Names, level: Level, keys: Mapping[str, bytes]) -> None:
     """Rows that never had an image, left by another program."""
     with stores.writer.exclusive() as connection:
         connection.execute(BEGIN)

@@ -19,6 +19,7 @@ from dgate.record import replace
 
 if TYPE_CHECKING:
     from dgate.archive.incoming import Stores
+    from dgate.interfaces import Session
 
 CHUNK = 256 * 1024
 
@@ -77,11 +78,19 @@ def add_file(
     return True
 
 
-def take(stores: Stores, fd: int, edit: Edit | None = None, *, sync: bool = False, dropped: bool = False) -> Verdict:
+def take(
+    stores: Stores,
+    fd: int,
+    edit: Edit | None = None,
+    *,
+    sync: bool = False,
+    dropped: bool = False,
+    session: Session | None = None,
+) -> Verdict:
     """Store the object in an open file, unless somebody writes to it. Never raises for a bad file.
 
     With `sync` the copy is on disk before this returns: for who removes the file then. Converters may be for objects
-    from the network alone; then they leave a `dropped` one as it is.
+    from the network alone; then they leave a `dropped` one as it is. `session` is what they remember.
     """
     if dropped and stores.converters is not None and not stores.converters.for_dropped:
         stores = replace(stores, converters=None)
@@ -90,7 +99,7 @@ def take(stores: Stores, fd: int, edit: Edit | None = None, *, sync: bool = Fals
         if is_written_to(fd):
             return Verdict.BUSY
         code = stores.options.dropped_compression
-        incoming = begin(stores, _request(fd, stores.options.ae_title), code, edit=edit, sync=sync)
+        incoming = begin(stores, _request(fd, stores.options.ae_title, session), code, edit=edit, sync=sync)
     except NotDicomError as error:
         stores.log.console(f"***Object cannot be parsed: {error}")
         return Verdict.REFUSED
@@ -117,7 +126,7 @@ def is_written_to(fd: int) -> bool:
     return False
 
 
-def _request(fd: int, ae_title: str) -> StoreRequest:
+def _request(fd: int, ae_title: str, session: Session | None) -> StoreRequest:
     """Position the file at its data set; it comes from ourselves. Raises `NotDicomError`, OSError."""
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         raise NotDicomError("it is no regular file")
@@ -125,7 +134,7 @@ def _request(fd: int, ae_title: str) -> StoreRequest:
         file.seek(0)
         meta = read_meta(file)
     os.lseek(fd, meta.offset, os.SEEK_SET)
-    return StoreRequest(meta.sop_class, meta.sop_instance, meta.transfer_syntax, ae_title, ae_title)
+    return StoreRequest(meta.sop_class, meta.sop_instance, meta.transfer_syntax, ae_title, ae_title, session)
 
 
 def _store(incoming: IncomingObject, fd: int, before: os.stat_result) -> Verdict:

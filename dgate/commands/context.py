@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dgate.log import FileLog
     from dgate.net.counters import Counters
     from dgate.net.limits import Doorkeeper
+    from dgate.rules.interfaces import Services
 
 
 class Scripts(Protocol):
@@ -48,6 +49,8 @@ class Context:
     """Look at the forwarding queue again: somebody has changed it."""
     scripts: Scripts | None = None
     """Who runs Lua."""
+    rules: Callable[[], Services] | None = None
+    """What runs lines of the converter language."""
     upload: bytes | None = None
     """The file that came with the command."""
 

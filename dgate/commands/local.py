@@ -13,6 +13,7 @@ from dgate.config.live import LiveConfig
 from dgate.index.index import FAULTS
 from dgate.net.counters import Counters
 from dgate.net.limits import Doorkeeper, Limits
+from dgate.rules.instance import ConvertersOf
 
 if TYPE_CHECKING:
     from dgate.config.kfactor import KFactor
@@ -31,7 +32,7 @@ def run(name: str, argument: str, settings: Settings, kfactor: KFactor, log: Fil
         try:
             context = Context(
                 LiveConfig(settings, log.console), kfactor, archive, log, Doorkeeper(Limits()), Counters(),
-                started=time.time(), stop=lambda: None,
+                started=time.time(), stop=lambda: None, rules=ConvertersOf(archive, log, lambda: settings).services,
             )  # fmt: skip
             failed = function(context, argument) == "1"
         finally:

@@ -73,6 +73,11 @@ class UIDMods:
         known = self._connection.execute(sql, keys).fetchone()
         return None if known is None else bytes(known[0])
 
+    def is_known(self, old: bytes, stage: bytes) -> bool:
+        """Whether a UID has been replaced."""
+        sql = f"SELECT 1 FROM UIDMODS WHERE OldUID = CAST(? AS TEXT) AND {_STAGE}"  # noqa: S608 - constants
+        return self._connection.execute(sql, (old, stage)).fetchone() is not None
+
     def choose(self, old: bytes, new: bytes, stage: bytes, *, kind: bytes) -> None:
         """Let this UID stand for that one, whatever did before."""
         sql = f"DELETE FROM UIDMODS WHERE OldUID = CAST(? AS TEXT) AND {_STAGE}"  # noqa: S608 - constants

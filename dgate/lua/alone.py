@@ -74,8 +74,10 @@ def _on(archive: DiskArchive, settings: Settings, kfactor: KFactor, log: FileLog
     from dgate.server import VERSION
 
     config, counters, door = LiveConfig(settings, log.console), Counters(), Doorkeeper(Limits())
-    context = Context(config, kfactor, archive, log, door, counters, started=time.time(), stop=lambda: None)
     services = make_rules(archive, log, lambda: config.settings).services
+    context = Context(
+        config, kfactor, archive, log, door, counters, started=time.time(), stop=lambda: None, rules=lambda: services
+    )
     host = Host(archive, config, kfactor, counters, ServerCommands(context), VERSION)
     services.engine = engine = Engine(host)
     code = os.fsencode(argument).decode("latin-1")

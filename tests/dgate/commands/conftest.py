@@ -24,6 +24,7 @@ from dgate.net.counters import Counters
 from dgate.net.limits import Doorkeeper, Limits
 from dgate.net.listener import Listener, bind
 from dgate.net.node import Node
+from dgate.rules.instance import ConvertersOf
 from tests.dgate.archive.support import ct1, dataset, kfactor, store
 
 CONFIG = Path(__file__).parents[3] / "templates" / "mount" / "config"
@@ -96,9 +97,13 @@ def make_site(root: Path) -> Site:
     archive, limits = open_archive(settings, kfactor(), log), Limits()
     door, counters, stops = Doorkeeper(limits), Counters(), []
     config = LiveConfig(settings, log.console)
+    converters = ConvertersOf(archive, log, lambda: config.settings)
+    archive.convert_with(converters)
+    archive.follow(lambda: config.settings)
     context = Context(
-        config, kfactor(), archive, log, door, counters, time.time(), stop=lambda: stops.append(time.time())
-    )
+        config, kfactor(), archive, log, door, counters, time.time(), stop=lambda: stops.append(time.time()),
+        rules=converters.services,
+    )  # fmt: skip
     node = Node(archive, log, limits, door, config, counters, ServerCommands(context))
     listener = Listener(bind("127.0.0.1", 0), node)
     return Site(root, settings, archive, context, listener, node, stops)
