@@ -12,10 +12,12 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dgate.archive.fillin import NotOnWorklistError
 from dgate.archive.incoming import SUCCESS, Edit, IncomingObject, Piece, StoreFault, Stores, sop_uid, write_pieces
 from dgate.dataset.structure import DataSetError
 from dgate.encoding.elements import IMPLICIT_LITTLE, UNCOMPRESSED, VALUE_LIMIT, encoding_of
 from dgate.interfaces import Session, StoreRequest
+from dgate.rules.hooks import REJECTED, UNLISTED
 from dgate.rules.interfaces import Association
 from dgate.rules.objects import HELD, Tail, cut, write_object
 from dgate.rules.outcome import Outcome
@@ -53,13 +55,28 @@ class ConvertedObject(IncomingObject):
         """The size of the head, if anything in it was put right."""
         self._holding = False
         self._outcome = Outcome.STORED
+        self._unlisted: NotOnWorklistError | None = None
 
     # -- receiving
 
     def _fixed(self, pieces: list[Piece]) -> list[Piece]:
-        fixed = super()._fixed(pieces)
+        fixed = self._filled_in(pieces)
         self._fixed_head = None if fixed is pieces else len(fixed[0])
         return fixed
+
+    def _filled_in(self, pieces: list[Piece]) -> list[Piece]:
+        """An object that the worklist does not know is not refused yet if there is a line for it."""
+        try:
+            return super()._fixed(pieces)
+        except NotOnWorklistError as fault:
+            if not self._converters.has(UNLISTED):
+                raise
+            self._unlisted = fault
+        edit, self._edit = self._edit, None
+        try:
+            return super()._fixed(pieces)
+        finally:
+            self._edit = edit
 
     def _open(self, pieces: Sequence[Piece]) -> None:
         """There is no file as long as it is not needed."""
@@ -157,7 +174,7 @@ class ConvertedObject(IncomingObject):
         return Association(request.calling_ae, request.called_ae, request.session or Session())
 
     def _run(self, subject: Subject) -> Outcome:
-        outcome = self._converters.run_import(subject, self._association())
+        outcome = self._converters.run_import(subject, self._association(), self._compression)
         self._preferred = subject.device
         return outcome
 
@@ -167,6 +184,8 @@ class ConvertedObject(IncomingObject):
         return SUCCESS if self._outcome is Outcome.DESTROYED else self._stores.options.failed_status
 
     def _convert_and_store(self, subject: Subject) -> int:
+        if self._unlisted is not None:
+            self._look_again(subject, self._unlisted)
         self._outcome = self._run(subject)
         if self._outcome is not Outcome.STORED:
             return self._refused()
@@ -175,9 +194,32 @@ class ConvertedObject(IncomingObject):
         self._uid = sop_uid(self._walker.values)
         self._write_file(subject, gap)
         status = super()._enter()
-        if status != SUCCESS and not self.our_fault:
-            self._converters.run_hook("RejectedImageConverter", subject, self._association())
+        if status != SUCCESS and not self.our_fault and self._converters.has(REJECTED):
+            return self._store_again(subject, status)
         return status
+
+    def _look_again(self, subject: Subject, fault: NotOnWorklistError) -> None:
+        """Run the line for what is not on the worklist; raises the fault unless that makes it be found there."""
+        self._converters.run_hook(UNLISTED, subject, self._association())
+        if not subject.again or self._edit is None:
+            raise fault
+        subject.again = False
+        self._adopt(subject)
+        for tag, value in self._edit(self._walker.values).items():
+            subject.data.set_value(tag, value)
+
+    def _store_again(self, subject: Subject, status: int) -> int:
+        """Run the line for what the database refused; if that wants it, try once more with the object as it is then."""
+        spool = self._spool
+        subject.unfix()
+        self._converters.run_hook(REJECTED, subject, self._association())
+        if not subject.again or spool is None:
+            return status
+        self._adopt(subject)
+        self._uid = sop_uid(self._walker.values)
+        self._temporary, self._fd = spool.create()
+        write_object(self._fd, subject, self._start(self._walker.values))
+        return super()._enter()
 
     def _adopt(self, subject: Subject) -> None:
         """Let rows and names be made of the object as it is now. Raises `DataSetError`."""

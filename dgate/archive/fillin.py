@@ -21,6 +21,10 @@ FILLED = frozenset({0x00100010, 0x00100020, 0x00100030, 0x00100040, 0x00102000, 
 """Patient and study: name, ID, birth date, sex, medical alerts, allergies, study instance UID."""
 
 
+class NotOnWorklistError(StoreFault):
+    """This object is refused because the worklist does not know it."""
+
+
 class FillIn:
     """Looks objects up in the worklist. Thread-safe."""
 
@@ -44,7 +48,7 @@ class FillIn:
         row = self._row(accession) if accession and self._sql else None
         if row is None:
             if self._mode == REFUSE:
-                raise StoreFault("***Object refused: its accession number is not on the worklist")
+                raise NotOnWorklistError("***Object refused: its accession number is not on the worklist")
             return {}
         planned = {tag: value for tag, value in zip(self._tags, row, strict=True) if value}
         return {tag: value for tag, value in planned.items() if value != _text(values.get(tag, b""))}

@@ -136,6 +136,8 @@ class IncomingObject:
         self._transcoder: Transcoder | None = None
         self._syntax = request.transfer_syntax
         self._uid = b""
+        self._place = b""
+        """The name that it was to have when it was first entered; it does not change with a second try."""
         self._fault = ""
         if request.transfer_syntax == DEFLATED:
             self._fault = "***Deflated objects are not supported"
@@ -316,7 +318,8 @@ class IncomingObject:
         if spool is None:
             raise StoreFault("***Object has no file")
         rows = stores.rows.make(values, big_endian=self._encoding.big_endian)
-        placement = Placement(stores.options, stores.devices, spool, self._temporary, self._path(), self._uid)
+        self._place = self._place or self._path()
+        placement = Placement(stores.options, stores.devices, spool, self._temporary, self._place, self._uid)
         self._report_attributes(rows.truncations, placement.path)
         ticket = None if stores.exports is None else stores.exports.entering(self._request, self._uid)
         entry = Entry(rows, placement, placement.path, also=None if ticket is None else ticket.put)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dgate.archive.delete import delete
@@ -20,6 +19,7 @@ from dgate.index.index import FAULTS
 from dgate.index.rows import shown
 from dgate.index.tables import Level
 from dgate.index.uidmods import open_uidmods
+from dgate.record import dataclass, replace
 from dgate.rules.converters import Converters
 from dgate.rules.outcome import Outcome
 from dgate.rules.subject import PATIENT_ID, SOP_UID

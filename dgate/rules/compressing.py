@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dgate.archive.compression import decide
+from dgate.rules.hooks import compress_by_script
 from dgate.rules.outcome import Status
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 def compression(run: Run, word: str, text: str) -> Status:
     """The object as one of the codes of IncomingCompression says."""
     code, subject = text[len(word) :].strip(), run.subject
+    if compress_by_script(run.services, code, subject, run.association, run):
+        run.operator(f"{run.where}: compression to {code}")
+        return Status.NEXT
     target = decide(code, subject.transfer_syntax)
     if target.line or not _is_code(code):
         run.operator(f"**** {run.where}: compression to {code} failed")

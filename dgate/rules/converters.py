@@ -11,6 +11,7 @@ from dgate.config.converters.grammar import MAX_VALUE, as_line
 from dgate.encoding.elements import PIXEL_GROUP
 from dgate.record import dataclass
 from dgate.rules.conditions import matches
+from dgate.rules.hooks import COMPRESSION, NAMES, REJECTED, UNLISTED, compress_by_script, has_hook, run_hook
 from dgate.rules.lines import Library
 from dgate.rules.outcome import FINAL, Outcome, Status, outcome_of
 from dgate.rules.run import Run, shown
@@ -29,17 +30,6 @@ if TYPE_CHECKING:
 LAST = 98
 """The last import converter that runs unless `ImportConverters` says how many there are: the manual says 99."""
 MOST = 10_000
-
-HOOKS = (
-    "QueryConverter", "QueryResultConverter", "WorkListQueryConverter", "ModalityWorkListQueryResultConverter",
-    "RetrieveConverter", "RetrieveResultConverter", "RejectedImageConverter", "RejectedImageWorkListConverter",
-    "RegenConverter", "RegenFailConverter", "MergeSeriesConverter", "MergeStudiesConverter", "ArchiveConverter",
-    "MoveDeviceConverter", "VirtualServerQueryConverter", "VirtualServerQueryResultConverter",
-)  # fmt: skip
-"""Each is one line, with the number 0."""
-REJECTED = "RejectedImageConverter"
-COMPRESSION = "CompressionConverter"
-"""These have the numbers 0 to 9."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +69,9 @@ class Converters:
         self.hooks = hooks
         self.tags = RECEIVED.union(*(converter.line.tags for converter in imports))
         """Top-level elements that the import converters show or change, as far as that is known beforehand."""
-        self.early = all(converter.line.early for converter in imports) and f"{REJECTED}0" not in hooks
+        self.early = all(converter.line.early for converter in imports) and not any(
+            key.startswith((REJECTED, UNLISTED, COMPRESSION)) for key in hooks
+        )
         """Whether they need no more of an object than its elements up to the last of these."""
         self._wanted: tuple[frozenset[int], frozenset[int]] | None = None
 
@@ -98,8 +90,10 @@ class Converters:
             self._wanted = others, others | {tag for tag in self.tags if tag <= last} | RECEIVED
         return self._wanted[1]
 
-    def run_import(self, subject: Subject, association: Association) -> Outcome:
-        """Run the import converters on a received object. Never raises."""
+    def run_import(self, subject: Subject, association: Association, code: str = "") -> Outcome:
+        """Run the import converters on a received object, behind what its compression code runs. Never raises."""
+        if code:
+            compress_by_script(self.services, code, subject, association)
         subject.fix()
         run = Run("Importconverter", 0, subject, association, self.services)
         for converter in self.imports:
@@ -113,15 +107,11 @@ class Converters:
 
     def has(self, hook: str) -> bool:
         """Whether there is a line for a hook."""
-        return f"{hook}0" in self.hooks
+        return has_hook(self.services, hook)
 
-    def run_hook(self, name: str, subject: Subject, association: Association, number: int = 0) -> Outcome:
-        """Run the line of a hook, `QueryConverter` for one, if there is one. Never raises."""
-        line = self.hooks.get(f"{name}{number}")
-        if line is None:
-            return Outcome.STORED
-        prefix = name.removesuffix("Converter") + "converter"
-        return outcome_of(line.run(Run(prefix, number, subject, association, self.services)))
+    def run_hook(self, name: str, subject: Subject, association: Association) -> Outcome:
+        """Run the line of a hook, if there is one. Never raises."""
+        return run_hook(self.services, name, subject, association)
 
 
 class Rules:
@@ -135,12 +125,13 @@ class Rules:
         """The converters that these settings have; None if there are none."""
         cut: set[str] = set()
         imports = tuple(self._imports(settings.ini, cut))
-        names = [f"{hook}0" for hook in HOOKS] + [f"{COMPRESSION}{number}" for number in range(10)]
+        names = [f"{hook}0" for hook in NAMES] + [f"{COMPRESSION}{number}" for number in range(10)]
         lines = ((name, self._line(settings.ini, name, cut)) for name in names)
         hooks = {name: line for name, line in lines if line is not None}
         for name in sorted(cut - self._cut):
             self.services.log.console(shown(f"***Ini file item '{settings.ini.selected}:{name}' trucated"))
         self._cut = frozenset(cut)
+        self.services.hooks = hooks
         return Converters(self.services, imports, hooks) if imports or hooks else None
 
     def _imports(self, ini: IniFile, cut: set[str]) -> list[Converter]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from dgate.record import dataclass
+from dgate.record import dataclass, field
 
 if TYPE_CHECKING:
     from dgate.archive.writer import Writer
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from dgate.interfaces import Log, Session
     from dgate.rules.lines import Library
     from dgate.rules.outcome import Status
+    from dgate.rules.program import Line
     from dgate.rules.run import Run
+    from dgate.rules.scripts import Chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,5 +83,7 @@ class Services:
     library: Library
     devices: Callable[[], Mapping[str, str]]
     """Folders of the MAG devices, by name."""
+    hooks: Mapping[str, Line | Chunk] = field(default_factory=dict)
+    """The lines of hooks as dicom.ini has them now, by their keys."""
     engine: ScriptEngine | None = None
     forwarder: Forwarder | None = None

@@ -197,6 +197,10 @@ class Subject:
         """From now on `%m`, `%s` and `%o` are what they are now."""
         self._received = {tag: self.attribute(tag) for tag in (MODALITY, STATION, SOP_UID)}
 
+    def unfix(self) -> None:
+        """From now on they are what they are at the moment they are shown: so it is in all hooks."""
+        self._received = {}
+
     def received(self, tag: int) -> str:
         """An attribute as it was when it was fixed, before any converter changed it; else as it is."""
         told = self._received.get(tag)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
+from dgate.record import dataclass, field
 from dgate.rules.run import shown
 
 Kind = Literal["operator", "debug", "would"]

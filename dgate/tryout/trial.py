@@ -81,9 +81,9 @@ class _Watched(Converters):
         super().__init__(made.services, made.imports, made.hooks)
         self._decisions = decisions
 
-    def run_import(self, subject: Subject, association: Association) -> Outcome:
+    def run_import(self, subject: Subject, association: Association, code: str = "") -> Outcome:
         """See `Converters`."""
-        self._decisions.append(super().run_import(subject, association))
+        self._decisions.append(super().run_import(subject, association, code))
         return self._decisions[-1]
 
 

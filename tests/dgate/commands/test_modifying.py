@@ -70,7 +70,7 @@ def test_an_image_is_changed_where_it_lies(study: Site) -> None:
 
 
 def test_apostrophes_stay_in_a_script_with_quotes(study: Site) -> None:
-    assert study.command(f"modifyimage:{study.files()[0]},set 0010,0010 to \"O'Neil\"") == "0"
+    assert study.command(f'modifyimage:{study.files()[0]},set 0010,0010 to "O\'Neil"') == "0"
     assert "O'Neil" in [o.PatientName for o in objects(study)]
 
 
@@ -94,7 +94,11 @@ def test_a_study_goes_to_another_patient(study: Site) -> None:
     assert study.rows("SELECT PatientID FROM DICOMPatients") == [("OTHER",)]
     after = objects(study)
     assert {o.SOPInstanceUID for o in before}.isdisjoint(o.SOPInstanceUID for o in after)
-    assert (len(after), len({o.SeriesInstanceUID for o in after}), len({o.StudyInstanceUID for o in after})) == (4, 2, 1)
+    assert (len(after), len({o.SeriesInstanceUID for o in after}), len({o.StudyInstanceUID for o in after})) == (
+        4,
+        2,
+        1,
+    )
 
 
 def test_what_would_tear_objects_apart_is_refused(study: Site) -> None:
@@ -217,7 +221,9 @@ def test_the_converter_for_merged_series_sees_each_object(study: Site) -> None:
 
 def test_studies_become_one(study: Site) -> None:
     study.store(t0020000d=b"1.2.9", t0020000e=b"1.2.9.1", t00080018=b"1.2.9.1.1")
-    assert study.command(f"mergeseries:{PATIENT},{UID}.1\\1.2.9.1").startswith("***mergeseries: the series belong to dif")
+    assert study.command(f"mergeseries:{PATIENT},{UID}.1\\1.2.9.1").startswith(
+        "***mergeseries: the series belong to dif"
+    )
     assert study.command(f"mergestudy:{PATIENT},{UID}\\1.2.9") == "0"
     made = objects(study)
     assert (len(made), len({o.SeriesInstanceUID for o in made}), len({o.StudyInstanceUID for o in made})) == (5, 3, 1)
