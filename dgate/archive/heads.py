@@ -11,11 +11,18 @@ import os
 import signal
 from collections import deque
 from collections.abc import Iterator
+from typing import BinaryIO, Protocol
 
-from dgate.archive.objectfile import FileReader
 from dgate.encoding.part10 import NotDicomError
 from dgate.index.rows import Rows
 from dgate.record import dataclass
+
+
+class HeadReader(Protocol):
+    """Makes rows from files."""
+
+    def read(self, file: BinaryIO) -> Rows:
+        """The rows for the object in this file. Raises `NotDicomError`, OSError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +35,7 @@ class Portion:
 
 
 def read_heads(
-    reader: FileReader, portions: Iterator[Portion], workers: int
+    reader: HeadReader, portions: Iterator[Portion], workers: int
 ) -> Iterator[tuple[Portion, list[Rows | None]]]:
     """Each portion with the rows of its files, None for what is no object. Raises OSError if a reader dies."""
     if workers < 2:
@@ -45,7 +52,7 @@ def read_heads(
             worker.end()
 
 
-def read_head(reader: FileReader, path: bytes) -> Rows | None:
+def read_head(reader: HeadReader, path: bytes) -> Rows | None:
     """The rows of one file, None if there is no object in it or it cannot be read."""
     try:
         with open(path, "rb") as file:
@@ -72,7 +79,7 @@ def _ask_in_turn(pool: list[_Worker], portions: Iterator[Portion]) -> Iterator[t
 class _Worker:
     """A forked process that reads heads, and the pipes to it."""
 
-    def __init__(self, reader: FileReader, others: list[_Worker]) -> None:
+    def __init__(self, reader: HeadReader, others: list[_Worker]) -> None:
         questions, ask = os.pipe()
         answer, answers = os.pipe()
         self.descriptors: tuple[int, int] = ask, answer
@@ -106,7 +113,7 @@ class _Worker:
         os.waitpid(self._pid, 0)
 
 
-def _serve(reader: FileReader, questions: int, answers: int) -> None:
+def _serve(reader: HeadReader, questions: int, answers: int) -> None:
     """The life of a reader; it ends with the pipe, or with the process that asks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all of us; the parent ends us
     status = 1

@@ -91,7 +91,7 @@ class _Changing(Converters):
         self._stores = stores
         self._uid = uid
 
-    def run_import(self, subject: Subject, association: Association) -> Outcome:
+    def run_import(self, subject: Subject, association: Association, code: str = "") -> Outcome:  # noqa: ARG002
         """See `Converters`. Raises `DataSetError`."""
         subject.fix()
         before = _place_of(subject)

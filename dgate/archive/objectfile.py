@@ -16,6 +16,7 @@ from dgate.record import dataclass
 
 _CHUNK = 64 * 1024
 _FIRST_CHUNK = 8 * 1024
+DEFLATED_OBJECT = "deflated objects are not supported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,9 @@ class FileReader:
         """The rows for the object in this file; only its head is read. Raises `NotDicomError`, OSError."""
         meta = read_meta(file)
         if meta.transfer_syntax == DEFLATED:
-            raise NotDicomError("deflated objects are not supported")
+            raise NotDicomError(DEFLATED_OBJECT)
         encoding = encoding_of(meta.transfer_syntax)
-        walker = Walker(encoding, self.tables.wanted | fixups.WANTED)
+        walker = Walker(encoding, self.wanted)
         file.seek(meta.offset)
         size = _FIRST_CHUNK
         while walker.head_end is None and not walker.fault:
@@ -42,10 +43,20 @@ class FileReader:
                 break
             walker.feed(chunk)
             size = _CHUNK
-        if walker.fault or not walker.values.get(SOP_UID, b"").strip(b"\0 "):
-            raise NotDicomError(walker.fault or "there is no SOP instance UID")
-        values = {**walker.values, **fixups.fix(walker.values, self.options).changes}
-        return self.rows.make(values, big_endian=encoding.big_endian)
+        if walker.fault:
+            raise NotDicomError(walker.fault)
+        return self.rows_of(walker.values, big_endian=encoding.big_endian)
+
+    @property
+    def wanted(self) -> frozenset[int]:
+        """The attributes that rows are made of."""
+        return self.tables.wanted | fixups.WANTED
+
+    def rows_of(self, values: dict[int, bytes], *, big_endian: bool) -> Rows:
+        """The rows of an object with these attributes. Raises `NotDicomError` without a SOP instance UID."""
+        if not values.get(SOP_UID, b"").strip(b"\0 "):
+            raise NotDicomError("there is no SOP instance UID")
+        return self.rows.make({**values, **fixups.fix(values, self.options).changes}, big_endian=big_endian)
 
 
 @dataclass(frozen=True, slots=True)

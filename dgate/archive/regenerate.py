@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from dgate.archive.alone import alone
-from dgate.archive.devices import MAG, MIRROR
+from dgate.archive.devices import MAG, MIRROR, Devices
 from dgate.archive.filename import NOT_OBJECTS
 from dgate.archive.heads import Portion, read_head, read_heads
 from dgate.archive.objectfile import FileReader, InPlace
@@ -37,11 +37,13 @@ if TYPE_CHECKING:
     from dgate.config.settings import Settings
     from dgate.index.database.base import Connection
     from dgate.interfaces import Log
+    from dgate.rules.regenerating import RegenHooks
 
 PORTION = 250
 YOUNG_SECONDS = 1.0
 """A file this much older than a run counts as younger: the clocks of files and of the system differ a little."""
 SKIPPED_FOLDERS = NOT_OBJECTS | {FOLDER}
+HOOKS = ("RegenConverter", "RegenFailConverter")
 EXTENSIONS = (b".v2", b".dcm", b".img")
 
 Device = tuple[bytes, bytes]
@@ -80,16 +82,32 @@ def regenerate(
     options = options_from(settings)
     with alone(options, log) as spools:
         work = _work(options, make_tables(kfactor, options), log, progress or Progress(), mode)
+        hooks = _hooks(settings, kfactor, work, spools)
         try:
             start = _continue_from(work, spools)
             if start is None:
                 initialise(settings, kfactor, log, mode, say=say, regenerating=True)
                 start = Checkpoint(work.fingerprint, time.time(), 0, b"", 0, 0)
-            _enter_all(work, start, len(os.sched_getaffinity(0)) if workers is None else workers)
+            _enter_all(work, start, len(os.sched_getaffinity(0)) if workers is None else workers, hooks)
         except KeyboardInterrupt:
             raise DatabaseError("Interrupted. Run it again, and it goes on from here.") from None
         finally:
+            if hooks is not None:
+                hooks.end()
             work.writer.close()
+
+
+def _hooks(settings: Settings, kfactor: KFactor, work: _Work, spools: list[Spool]) -> RegenHooks | None:
+    """The lines for files that are entered; nothing is loaded for none."""
+    if not any(settings.ini.find(f"{name}0", section) for name in HOOKS for section in ("lua", None)):
+        return None
+    from dgate.archive.archive import DiskArchive
+    from dgate.rules.alone import services_alone
+    from dgate.rules.regenerating import hooks_for
+
+    devices = Devices([spool for spool in spools if spool.name.startswith(MAG)], work.options.full_threshold)
+    archive = DiskArchive(work.options, work.tables, devices, work.writer, work.log)
+    return hooks_for(services_alone(archive, settings, kfactor, work.log), work.reader)
 
 
 def _work(options: ArchiveOptions, tables: Tables, log: Log, progress: Progress, mode: int) -> _Work:
@@ -151,11 +169,12 @@ def _unchanged(work: _Work, point: Checkpoint) -> bool:
 # -- entering
 
 
-def _enter_all(work: _Work, start: Checkpoint, workers: int) -> None:
-    seen = start.seen
-    for portion, heads in read_heads(work.reader, _portions(work, start), workers):
+def _enter_all(work: _Work, start: Checkpoint, workers: int, hooks: RegenHooks | None) -> None:
+    """Lines run here, one file after the other: what they say and remember must not depend on the number of cores."""
+    seen, reader = start.seen, work.reader if hooks is None else hooks
+    for portion, heads in read_heads(reader, _portions(work, start), workers if hooks is None else 1):
         name = work.devices[portion.device][0]
-        entered = enter_portion(work.writer, work.log, name, portion, heads)
+        entered = enter_portion(work.writer, work.log, name, portion, heads, hooks)
         seen += len(portion.paths)
         with work.writer.exclusive() as connection:
             newest = _newest(connection, work.tables)
@@ -181,7 +200,9 @@ def _portions(work: _Work, start: Checkpoint) -> Iterator[Portion]:
             yield Portion(number, root, paths)
 
 
-def enter_portion(writer: Writer, log: Log, device: bytes, portion: Portion, heads: list[Rows | None]) -> int:
+def enter_portion(
+    writer: Writer, log: Log, device: bytes, portion: Portion, heads: list[Rows | None], hooks: RegenHooks | None = None
+) -> int:
     """Enter files whose heads have been read; returns how many went in. Raises `DatabaseError` if none could."""
     entries = [
         Entry(rows, InPlace(Location(device, path)), path)
@@ -193,12 +214,16 @@ def enter_portion(writer: Writer, log: Log, device: bytes, portion: Portion, hea
     outcomes = {entry.label: entry.outcome for entry in entries}
     for path in portion.paths:
         name = shown(portion.root + path)
+        if hooks is not None and not hooks.tell(portion.root + path):
+            continue
         if path not in outcomes:
             log.console(f"***[Regen] {name} -FAILED: Error on Load")
         elif outcomes[path] == Outcome.STORED:
             log.console(f"[Regen] {name} -SUCCESS")
         else:
             log.console(f"***[Regen] {name} -FAILED: Error SQL Add")
+            if hooks is not None:
+                hooks.failed(portion.root + path)
     return sum(outcome == Outcome.STORED for outcome in outcomes.values())
 
 
@@ -222,9 +247,17 @@ def enter_folder(archive: Taking, device: bytes, folder: bytes = b"") -> int:
 def enter_files(archive: Taking, home: Spool, paths: list[bytes]) -> int:
     """Enter these files of a device; how many went in. Raises `DatabaseError`."""
     stores = archive.stores
-    reader = FileReader(stores.tables, stores.options, stores.rows)
-    heads = [read_head(reader, home.root + path) for path in paths]
-    return enter_portion(stores.writer, stores.log, home.name, Portion(0, home.root, paths), heads)
+    reader, hooks = FileReader(stores.tables, stores.options, stores.rows), None
+    if stores.converters is not None:
+        from dgate.rules.regenerating import hooks_for
+
+        hooks = hooks_for(stores.converters.services, reader)
+    try:
+        heads = [read_head(hooks or reader, home.root + path) for path in paths]
+        return enter_portion(stores.writer, stores.log, home.name, Portion(0, home.root, paths), heads, hooks)
+    finally:
+        if hooks is not None:
+            hooks.end()
 
 
 # -- which files

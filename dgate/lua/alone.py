@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from dgate.archive.archive import DiskArchive
     from dgate.config.kfactor import KFactor
     from dgate.config.settings import Settings
+    from dgate.interfaces import Log
     from dgate.log import FileLog
+    from dgate.lua.host import Host
     from dgate.rules.interfaces import Services
 
 
@@ -63,22 +65,30 @@ def run_alone(settings: Settings, argument: str) -> int:
     return 0
 
 
-def _on(archive: DiskArchive, settings: Settings, kfactor: KFactor, log: FileLog, argument: str) -> str:
+def host_alone(archive: DiskArchive, settings: Settings, kfactor: KFactor, log: Log, services: Services) -> Host:
+    """What scripts find where no server runs."""
     from dgate.commands.context import Context
     from dgate.commands.dispatch import ServerCommands
     from dgate.config.live import LiveConfig
+    from dgate.log import FileLog
     from dgate.lua.host import Host
     from dgate.net.counters import Counters
     from dgate.net.limits import Doorkeeper, Limits
-    from dgate.rules.instance import make_rules
     from dgate.server import VERSION
 
     config, counters, door = LiveConfig(settings, log.console), Counters(), Doorkeeper(Limits())
-    services = make_rules(archive, log, lambda: config.settings).services
+    own = log if isinstance(log, FileLog) else FileLog(verbose=False, trouble_path=os.devnull, user_path=os.devnull)
     context = Context(
-        config, kfactor, archive, log, door, counters, started=time.time(), stop=lambda: None, rules=lambda: services
+        config, kfactor, archive, own, door, counters, started=time.time(), stop=lambda: None, rules=lambda: services
     )
-    host = Host(archive, config, kfactor, counters, ServerCommands(context), VERSION)
+    return Host(archive, config, kfactor, counters, ServerCommands(context), VERSION)
+
+
+def _on(archive: DiskArchive, settings: Settings, kfactor: KFactor, log: FileLog, argument: str) -> str:
+    from dgate.rules.instance import make_rules
+
+    services = make_rules(archive, log, lambda: settings).services
+    host = host_alone(archive, settings, kfactor, log, services)
     services.engine = engine = Engine(host)
     code = os.fsencode(argument).decode("latin-1")
     return execute(engine, services, "", code) if os.path.isfile(argument) else execute(engine, services, code)
