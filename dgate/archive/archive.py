@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,9 @@ class DiskArchive:
         )  # fmt: skip
         self._current: Callable[[], Settings] | None = None
         self._settings: Settings | None = None
+        self._adapted: Settings | None = None
+        """The settings that everything here follows; `_settings` are those it is being made to follow."""
+        self._adapting = threading.RLock()
         self._make_converters: Callable[[Settings], Converters | None] = lambda _settings: None
         self._cleaner = _make_cleaner(self, options)
         self._readers = ReaderPool(options)
@@ -71,13 +75,21 @@ class DiskArchive:
 
     def export_with(self, exports: Exports) -> None:
         """Tell this of each object that is stored from now on."""
-        self._stores = replace(self._stores, exports=exports)
+        with self._adapting:
+            self._stores = replace(self._stores, exports=exports)
 
     def _adapt(self) -> None:
-        settings = self._current() if self._current is not None else None
-        if settings is None or settings is self._settings:
+        """Take over other settings; who comes meanwhile waits, for an object must not meet half of them."""
+        if self._current is None or self._current() is self._adapted:
             return
-        self._settings = settings
+        with self._adapting:
+            settings = self._current()  # again: those from before the wait may be older than what another thread took
+            if settings is not self._settings:  # making converters comes back here
+                self._settings = settings
+                self._take_over(settings)
+                self._adapted = settings
+
+    def _take_over(self, settings: Settings) -> None:
         options, converters = options_from(settings), self._make_converters(settings)
         if converters is not self._stores.converters:
             self._stores = replace(self._stores, converters=converters)

@@ -99,6 +99,19 @@ def find_holder(data: DataSet, path: Path, fetch: Fetch | None = None) -> DataSe
     return holder
 
 
+def missing_item(data: DataSet, path: Path) -> int | None:
+    """The first step of a path whose sequence is there and has fewer items, counted from 0; None if there is none."""
+    holder = data
+    for number, step in enumerate(path.steps):
+        items = holder.items(step.tag)
+        if items is None:
+            return None
+        if not 0 <= step.item < len(items):
+            return number
+        holder = items[step.item]
+    return None
+
+
 def make_holder(data: DataSet, path: Path) -> DataSet:
     """The data set or item in which the path's last element is to be; what is missing on the way is created."""
     _check_one_place(path)

@@ -348,6 +348,7 @@ class Association:
         self._connection.deadline = NEVER
         self._operation, self._context, self._cancelled = None, None, False
         operation.end()
+        self.node.log.flush()  # as in the original, who has an answer finds in the log what led to it
         self._send_replies()
         if self._pdu_left:
             self._connection.deadline = time.monotonic() + self.node.limits.pdu

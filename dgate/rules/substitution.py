@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dgate.config.converters.items import Item, scan
+from dgate.dataset import access
 from dgate.dataset.digest import checksum
 from dgate.dataset.paths import Path, match_path
 from dgate.rules import naming, records
@@ -66,9 +67,24 @@ def _match(terms: Terms, text: str, at: int) -> tuple[Path, int] | None:
 def _part(item: Item[Path]) -> Part:
     plain = _tagged(item, item.target) if item.target is not None else _PLAIN[item.kind]
     modifiers = item.modifiers
+    shown = plain
     if modifiers.case or modifiers.ending >= 0 or modifiers.last >= 0:
-        return lambda run: modifiers.apply(plain(run))
-    return plain
+        shown = lambda run: modifiers.apply(plain(run))  # noqa: E731 - one of two
+    if item.target is not None and item.target.steps and item.target.source is None:
+        return _walking(item.target, item.written, plain, shown)
+    return shown
+
+
+def _walking(path: Path, written: str, plain: Part, shown: Part) -> Part:
+    """As the original: where a sequence has no such item, what is written behind its number stays in the text."""
+    steps = written.split("/")[1:]
+    rests = ["".join(f"/{step}" for step in steps[number + 1 :]) for number in range(len(path.steps))]
+
+    def part(run: Run) -> str:
+        missing = access.missing_item(run.subject.data_to_read, path)
+        return shown(run) if missing is None else plain(run) + rests[missing]
+
+    return part
 
 
 def _tagged(item: Item[Path], path: Path) -> Part:

@@ -63,6 +63,8 @@ class Item(Generic[T]):
     modifiers: Modifiers
     at: int
     """Where its `%` stands."""
+    written: str = ""
+    """All of a `%` item that has a tag, from the tag on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ def _item(text: str, at: int, match: Match[T], unknown: list[int]) -> tuple[str 
         target = match(text, begin) if not hexadecimal_only or _HEX.match(text, begin) else None
         if target is not None:
             modifiers, end = _modifiers(text, target[1])
-            return Item(kind, letter, target[0], modifiers, at), end
+            return Item(kind, letter, target[0], modifiers, at, text[begin:end]), end
     unknown.append(at)
     return "", min(begin, len(text))
 
