@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from dgate.config.converters.forms import STORAGE, texts_of
 from dgate.rules.conditions import TESTS
 from dgate.rules.outcome import Status
-from dgate.rules.run import LITERAL
 
 if TYPE_CHECKING:
     from dgate.rules.run import Run
@@ -23,14 +22,8 @@ def condition(run: Run, word: str, text: str) -> Status:
 
 
 def nop(run: Run, _word: str, text: str) -> Status:
-    """Say what stands there. A `%n` of the line splits it, but a line end that came with a value is shown as such."""
-    lines = [text]
-    if "\n" in text:
-        own = sum(piece.count("\n") for piece, source in run.values if source == LITERAL)
-        lines = text.split("\n") if text.count("\n") == own else lines
-    run.operator(f"{run.where}: {lines[0]}")
-    for line in lines[1:]:
-        run.operator(line)
+    """Say what stands there."""
+    run.operator(f"{run.where}: {text}")
     return Status.NEXT
 
 

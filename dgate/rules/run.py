@@ -76,12 +76,19 @@ class Run:
     def operator(self, line: str) -> None:
         """A line for the operator."""
         if not self.silent:
-            self.services.log.console(line if line.isascii() else shown(line))
+            for one in self._split(line) if "\n" in line else (line,):
+                self.services.log.console(one if one.isascii() else shown(one))
 
     def debug(self, line: str) -> None:
         """A line for who wants to see everything."""
         if not self.silent:
-            self.services.log.debug(line if line.isascii() else shown(line))
+            for one in self._split(line) if "\n" in line else (line,):
+                self.services.log.debug(one if one.isascii() else shown(one))
+
+    def _split(self, line: str) -> Sequence[str]:
+        """A `%n` of the statement splits its line in the log, but a line end that came with a value does not."""
+        own = sum(piece.count("\n") for piece, source in self.values if source == LITERAL)
+        return line.split("\n") if line.count("\n") == own else (line,)
 
     def error(self, text: str) -> None:
         """The original's line for what cannot be done; never silent."""
