@@ -173,6 +173,13 @@ class ConverterSite:
         path.write_bytes(content.encode("latin-1"))
         return path
 
+    def command(self, text: str) -> str:
+        """Give the running server a command; what it answers."""
+        words = [sys.executable, "-m", "dgate", f"-w{self.folder}", f"--{text}"]
+        made = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+        assert not made.stderr, made
+        return made.stdout
+
     # -- sending
 
     def send(self, made: pydicom.Dataset, calling: str = "SENDER", called: str = "ORACLE") -> Seen:
