@@ -1,17 +1,41 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.register_assert_rewrite("tests.dgate.conformance.converter_site")
 
 from tests.dgate.conformance.converter_site import ConverterSite  # noqa: E402 - only now
+from tests.dgate.conformance.node import Node, running  # noqa: E402
+
+StartNode = Callable[..., Node]
+
+
+@pytest.fixture(scope="module")
+def start_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartNode]:
+    """A factory of servers that serve until the module is done."""
+    with ExitStack() as stack:
+
+        def start(*, initialise: bool = True, **how: Any) -> Node:
+            folder: Path = tmp_path_factory.mktemp("node")
+            return stack.enter_context(running(Node(folder, **how), initialise=initialise))
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def node(start_node: StartNode) -> Node:
+    """The module's usual server."""
+    return start_node()
 
 
 @pytest.fixture(scope="module")
 def converter_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConverterSite]:
-    """One server process for all cases of a module."""
+    """One server process for all cases of a module of converters."""
     site = ConverterSite(tmp_path_factory.mktemp("site"))
     site.start()
     yield site
