@@ -62,6 +62,9 @@ class StoreRequest:
 class Incoming(Protocol):
     """One object on its way into the archive; used by one thread. Exactly one of `finish` and `abort` ends it."""
 
+    unreadable: bool
+    """After a failure: these bytes are no data set."""
+
     def write(self, fragments: Sequence[memoryview]) -> None:
         """Take the next bytes of the data set, in order. The views are only valid during the call.
 

@@ -13,7 +13,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dgate.archive.fillin import NotOnWorklistError
-from dgate.archive.incoming import SUCCESS, Edit, IncomingObject, Piece, StoreFault, Stores, sop_uid, write_pieces
+from dgate.archive.incoming import (
+    SUCCESS,
+    Edit,
+    IncomingObject,
+    Piece,
+    StoreFault,
+    Stores,
+    UnreadableFault,
+    sop_uid,
+    write_pieces,
+)
 from dgate.dataset.structure import DataSetError
 from dgate.encoding.elements import IMPLICIT_LITTLE, UNCOMPRESSED, VALUE_LIMIT, encoding_of
 from dgate.interfaces import Session, StoreRequest
@@ -127,7 +137,7 @@ class ConvertedObject(IncomingObject):
         try:
             end, self._outside = cut(data, encoding_of(self._syntax))
         except DataSetError as fault:
-            raise StoreFault(f"***Object cannot be parsed: {fault}") from fault
+            raise UnreadableFault(fault) from fault
         self._create()
         self._gap = len(self._start(self._walker.values)) + end
         os.lseek(self._fd, self._gap, os.SEEK_SET)

@@ -98,6 +98,13 @@ class StoreFault(Exception):  # noqa: N818 - the object's fault, not ours
     """Why this object is not stored; the text is the log line."""
 
 
+class UnreadableFault(StoreFault):
+    """The object cannot be taken apart."""
+
+    def __init__(self, why: object) -> None:
+        super().__init__(f"***Object cannot be parsed: {why}")
+
+
 class IncomingObject:
     """Implements `Incoming` of dgate.interfaces. `compression` is the setting for objects that come this way.
 
@@ -121,6 +128,7 @@ class IncomingObject:
         self._edit = edit
         self._sync = sync or stores.options.sync_files
         self.our_fault = False
+        self.unreadable = False
         self._encoding = encoding_of(request.transfer_syntax)
         self._walker = Walker(self._encoding, wanted or stores.wanted)
         self._compressed = request.transfer_syntax not in UNCOMPRESSED
@@ -141,6 +149,7 @@ class IncomingObject:
         self._fault = ""
         if request.transfer_syntax == DEFLATED:
             self._fault = "***Deflated objects are not supported"
+            self.unreadable = True
 
     def write(self, fragments: Sequence[memoryview]) -> None:
         """See `Incoming`."""
@@ -149,6 +158,7 @@ class IncomingObject:
         try:
             self._take(fragments)
         except StoreFault as fault:
+            self.unreadable = isinstance(fault, UnreadableFault)
             self._fail(str(fault))
         except OSError as error:
             self.our_fault = True
@@ -161,6 +171,7 @@ class IncomingObject:
                 self._end()
                 return self._enter()
         except StoreFault as fault:
+            self.unreadable = isinstance(fault, UnreadableFault)
             self._fail(str(fault))
         except OSError as error:
             self.our_fault = True
@@ -184,7 +195,7 @@ class IncomingObject:
                 self._first += bytes(fragment[: 2 - len(self._first)])
             walker.feed(fragment)
         if walker.fault:
-            raise StoreFault(f"***Object cannot be parsed: {walker.fault}")
+            raise UnreadableFault(walker.fault)
         if self._begun:
             self._send(fragments)
         elif walker.head_end is not None:
@@ -200,7 +211,7 @@ class IncomingObject:
         walker = self._walker
         walker.end()
         if walker.fault:
-            raise StoreFault(f"***Object cannot be parsed: {walker.fault}")
+            raise UnreadableFault(walker.fault)
         if not self._begun:
             self._begin(self._held)
         elif self._spilled and (self._edit or fixups.fix(walker.values, self._stores.options).changes):
@@ -259,7 +270,7 @@ class IncomingObject:
         try:
             head = fixups.apply(whole[:end], self._encoding, fix.changes)
         except ValueError as error:
-            raise StoreFault(f"***Object cannot be parsed: {error}") from error
+            raise UnreadableFault(error) from error
         self._walker.values.update(fix.changes)
         for line in fix.lines:
             self._stores.log.console(line)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dgate.interfaces import StoreRequest
 from dgate.net import dimse
 from dgate.net.counters import STORE_FAILURES, STORED
+from dgate.net.operation import ClientError
 
 if TYPE_CHECKING:
     from dgate.interfaces import Incoming
@@ -41,16 +42,22 @@ class Store:
             self._incoming.write(fragments)
 
     def end(self) -> None:
-        """Let the archive finish, then answer. A command without a data set stores nothing and fails."""
-        node = self._link.node
+        """Let the archive finish, then answer. A command without a data set stores nothing and fails.
+
+        Raises `ClientError` for what cannot be parsed: that ends the association without an answer (6.3).
+        """
+        node, unreadable = self._link.node, False
         if self._incoming is not None:
             incoming, self._incoming = self._incoming, None
             status = incoming.finish()
+            unreadable = incoming.unreadable
         else:
             status = node.config.settings.storage_failed_error_code & 0xFFFF
         if status == dimse.SUCCESS:
             node.log.user("C-Store", self._link.calling_ae)
         node.counters.add(STORED if status == dimse.SUCCESS else STORE_FAILURES)
+        if unreadable:
+            raise ClientError(f"command {self._command.field:04x} failed **")
         self._link.reply(self._context, dimse.response(self._command, status, instance=True))
 
     def abort(self) -> None:

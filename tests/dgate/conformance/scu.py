@@ -61,7 +61,7 @@ def send(association: Association, data: bytes, sop_class: str, uid: str, messag
     request.AffectedSOPInstanceUID = uid
     request.Priority = 0
     request.DataSet = BytesIO(data)
-    context = next(c for c in association.accepted_contexts if c.abstract_syntax == sop_class)
+    context: Any = next(c for c in association.accepted_contexts if c.abstract_syntax == sop_class)
     association._reactor_checkpoint.clear()
     try:
         association.dimse.send_msg(request, context.context_id)
@@ -87,7 +87,7 @@ def find(port: int, model: str, keys: Mapping[str, object], *, syntax: str = IVL
     with associated(port, [(FIND[model], [syntax])]) as association:
         *pending, last = association.send_c_find(dataset(keys), FIND[model])
     assert all(status.Status == 0xFF00 for status, _ in pending)
-    return last[0].Status, [identifier for _, identifier in pending]
+    return last[0].Status, [identifier for _, identifier in pending if identifier is not None]
 
 
 def dataset(keys: Mapping[str, object]) -> Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping, Sequence
 
 from dgate.encoding.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT, IMPLICIT_LITTLE, encode_element, read_all
@@ -75,6 +76,16 @@ class Client(RawClient):
         head = command(dimse.C_STORE, data_set=True, uid=uid)
         self.send(dimse.encode_message(context, head, data, max_length))
         return self.status()
+
+    def stored(self, data: bytes, context: int = CT_CONTEXT, max_length: int = 16384) -> int | None:
+        """The status of a C-STORE, None if the association was closed instead; the client is of no use after it."""
+        self.send(dimse.encode_message(context, command(dimse.C_STORE, data_set=True, uid="1.2.3"), data, max_length))
+        if not self.sock.recv(1, socket.MSG_PEEK):
+            return None
+        status = self.status()
+        assert self.echo() == 0
+        self.release()
+        return status
 
     def ask(self, level: str, wanted: Mapping[int, bytes]) -> None:
         """Send a C-FIND."""

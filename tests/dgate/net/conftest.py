@@ -36,6 +36,7 @@ class MemoryIncoming:
         self.archive = archive
         self.request = request
         self.content = bytearray()
+        self.unreadable = False
 
     def write(self, fragments: Sequence[memoryview]) -> None:
         for fragment in fragments:

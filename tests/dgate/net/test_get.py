@@ -280,8 +280,8 @@ def send(port: int, path: Path) -> None:
         ]
         content = raw[read_meta(io.BytesIO(raw)).offset :]
         client.send(dimse.encode_message(STORE_CONTEXT, dimse.encode_command(elements), content, 65536))
-        client.status()
-        client.release()
+        if client.receive()[0] == pdu.P_DATA:  # what cannot be parsed ends the association
+            client.release()
 
 
 def stored(server: Whole) -> dict[str, tuple[str, str, bytes]]:
