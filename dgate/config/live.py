@@ -75,9 +75,14 @@ class LiveConfig:
 
     @property
     def sop_list(self) -> SopList:
-        """dgatesop.lst. As in Conquest, a missing file accepts everything."""
+        """dgatesop.lst, looked at each time. As in Conquest, a missing file accepts everything."""
         if self._clock() >= self._due:
             self._check()
+        elif self._lock.acquire(blocking=False):
+            try:
+                self._look_at_sops(again=False)
+            finally:
+                self._lock.release()
         return self._sop_list
 
     def reload(self) -> tuple[Fault, ...]:

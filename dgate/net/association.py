@@ -15,7 +15,7 @@ from dgate.net.connection import NEVER, Connection, ConnectionLost
 from dgate.net.counters import ASSOCIATIONS, REQUESTS
 from dgate.net.echo import VERIFICATION, Echo
 from dgate.net.find import Find
-from dgate.net.handshake import establish, refuse_politely
+from dgate.net.handshake import establish, refuse_politely, report_nothing_usable
 from dgate.net.operation import ClientError, Operation
 from dgate.net.pdu import PduError
 from dgate.net.store import Store
@@ -77,9 +77,10 @@ def serve_connection(connection: Connection, node: Node, number: int) -> None:
     except ConnectionLost as fault:
         linger = False
         if connection.silent:
-            node.log.debug(f"Connection from {connection.address} without a request: {fault}")
+            report_nothing_usable((), node)
         else:
-            node.log.console(f"*** connection terminated: {fault}")
+            node.log.console("*** connection terminated")
+        node.log.debug(f"Connection from {connection.address}: {fault}")
     if linger:
         connection.close_gently(node.limits.linger)
 
@@ -226,11 +227,13 @@ class Association:
     def _control(self, kind: int, length: int) -> bool:
         if kind == pdu.RELEASE_RQ:
             self._connection.take(length)
+            self._report_no_command()
             self.node.log.flush()
             self.node.door.demote(self._connection)
             self._connection.send(pdu.RELEASE_RP_PDU, self.node.limits.send)
         elif kind == pdu.ABORT:
             self._connection.take(length)
+            self._report_no_command()
             self.node.log.debug("Association aborted by the peer")
         elif kind in {pdu.ASSOCIATE_RQ, pdu.ASSOCIATE_AC, pdu.ASSOCIATE_RJ, pdu.RELEASE_RP}:
             raise PduError(f"PDU type {kind:02x} inside an association", pdu.UNEXPECTED_PDU)
@@ -373,6 +376,16 @@ class Association:
             self._replies_size = 0
             self._connection.send(data, self.node.limits.send)
 
+    def _report_no_command(self) -> None:
+        """It ends without having asked for anything; perhaps because nothing that it wants is on our list."""
+        if self._started:
+            return
+        if not self.contexts:
+            self.node.log.console(
+                "*** Association rejected: you may need to add the listed presentation context as sop to dgatesop.lst"
+            )
+        self.node.log.console("*** connection terminated")
+
     def _say_goodbye(self, why: ConnectionLost) -> None:
         self.node.log.debug(f"*** connection terminated: {why}")
         _tell(self._connection, PduError(str(why), pdu.NOT_SPECIFIED), self.node)
@@ -402,5 +415,5 @@ class Association:
         log.console(f'\tApplication Context : "{request.application_context}", PDU length: {length}')
         log.debug(f"\tNumber of Proposed Presentation Contexts: {len(request.contexts)}")
         for position, context in enumerate(request.contexts):
-            enabled = int(context.id in self.contexts)
+            enabled = int(context.abstract_syntax in self._established.enabled)
             log.console(f'\tPresentation Context {position} "{context.abstract_syntax}" {enabled}')

@@ -11,11 +11,13 @@ from dgate.net.strangers import HTTP_ANSWER, is_http, is_tls
 from dgate.record import dataclass, replace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dgate.config.soplist import SopList
     from dgate.net.connection import Connection
     from dgate.net.negotiation import Context
     from dgate.net.node import Node
-    from dgate.net.pdu import AssociateReject, AssociateRequest
+    from dgate.net.pdu import AssociateReject, AssociateRequest, ProposedContext
 
 MAX_REQUEST = 1 << 20
 MIN_PEER_LENGTH = 64
@@ -30,6 +32,8 @@ class Established:
 
     request: AssociateRequest
     contexts: dict[int, Context]
+    enabled: frozenset[str]
+    """The proposed SOP classes that dgatesop.lst has."""
 
 
 def establish(connection: Connection, node: Node) -> Established | None:
@@ -70,7 +74,8 @@ def _request_body(connection: Connection) -> bytes:
 def _decide(request: AssociateRequest, connection: Connection, node: Node) -> Agreement | AssociateReject:
     agreement = negotiate(request, _sop_list(node), node.limits.max_length)
     if not isinstance(agreement, Agreement):
-        node.log.console(_REFUSALS.get(agreement, "***Association request not understood") + _who(request, connection))
+        node.log.console(_REFUSALS.get(agreement, "***Association request not understood"))
+        node.log.console(f"Association refused{_who(request, connection)}")
     elif not node.door.promote(connection):
         node.log.console("***Too many associations, refused" + _who(request, connection))
         return LOCAL_LIMIT
@@ -88,13 +93,19 @@ def _sop_list(node: Node) -> SopList:
 def _accept(request: AssociateRequest, agreement: Agreement, connection: Connection, node: Node) -> Established | None:
     connection.send(pdu.encode_accept(agreement.reply), node.limits.send)
     if agreement.viable:
-        return Established(request, agreement.contexts)
-    candidates = sum(len(context.transfer_syntaxes) for context in request.contexts)
-    log = node.log
-    log.console(f"***No valid presentation contexts/transfer syntax found in {candidates} candidates")
-    log.console(f"***In {len(request.contexts)} presentation contexts")
-    log.console("*** multiplex: connection terminated")
+        return Established(request, agreement.contexts, agreement.enabled)
+    report_nothing_usable(request.contexts, node)
     return None
+
+
+def report_nothing_usable(contexts: Sequence[ProposedContext], node: Node) -> None:
+    """What the log says of an association without a usable transfer syntax, and of a connection without a request."""
+    log, known = node.log, node.config.sop_list.transfer
+    candidates = sum(len(context.transfer_syntaxes) for context in contexts)
+    log.console(f"***No valid presentation contexts/transfer syntax found in {candidates} candidates")
+    log.console(f"***In {len(contexts)} presentation contexts")
+    log.console(f"***#Possible transfer syntaxes: {len(known or ())}")
+    log.console("*** multiplex: connection terminated")
 
 
 def _who(request: AssociateRequest, connection: Connection) -> str:

@@ -43,6 +43,8 @@ class Agreement:
     reply: AssociateAccept
     contexts: dict[int, Context]
     viable: bool
+    enabled: frozenset[str] = frozenset()
+    """The proposed SOP classes that are on the list, whatever became of their contexts."""
 
 
 def negotiate(request: AssociateRequest, sops: SopList, max_length: int) -> Agreement | AssociateReject:
@@ -60,7 +62,9 @@ def negotiate(request: AssociateRequest, sops: SopList, max_length: int) -> Agre
         if result.result == ACCEPTED:
             accepted[proposed.id] = Context(proposed.id, proposed.abstract_syntax, result.transfer_syntax)
     viable = any(result.result in {ACCEPTED, ABSTRACT_REFUSED} for result in results.values())
-    return Agreement(_accept(request, tuple(results.values()), max_length if viable else None), accepted, viable)
+    reply = _accept(request, tuple(results.values()), max_length if viable else None)
+    proposed_classes = {proposed.abstract_syntax for proposed in request.contexts}
+    return Agreement(reply, accepted, viable, frozenset(filter(sops.accepts_abstract_syntax, proposed_classes)))
 
 
 def _refusal(request: AssociateRequest, sops: SopList) -> AssociateReject | None:
