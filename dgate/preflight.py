@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -30,6 +31,15 @@ def _devices(settings: Settings) -> Iterator[Fault]:
     if not any(_is_writable(folder) for folder in folders):
         for position, folder in enumerate(folders):
             yield _fault(settings, f"MAGDevice{position}", f"{folder} is not a folder that we can write to")
+
+
+def leave_access_test(settings: Settings) -> None:
+    """The empty file that the original leaves below MAGDevice0 at each start, to see whether it may write there."""
+    folder = os.path.join(settings.mag_devices[0], "printer_files") if settings.mag_devices else ""
+    with contextlib.suppress(OSError):  # a device that cannot be written is told of when it is opened
+        os.makedirs(folder, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        os.close(os.open(os.path.join(folder, "accesstest.log"), flags, 0o644))
 
 
 def _is_writable(folder: str) -> bool:

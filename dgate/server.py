@@ -87,6 +87,7 @@ def _serve(settings: Settings, listen: str, log: FileLog, hooks: Hooks) -> int:
     sock = _bind(listen, settings.port, log)
     if sock is None:
         return 1
+    preflight.leave_access_test(settings)
     with sock:
         archive = _open(settings, kfactor, log)
         if archive is None:

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dgate.archive.devices import MAG, MIRROR
+from dgate.archive.devices import MAG, MIRROR, not_enough_rights
 from dgate.archive.spool import Spool
 from dgate.index.index import DatabaseError
 
@@ -35,7 +35,7 @@ def _opened(kind: bytes, roots: tuple[bytes, ...], log: Log) -> list[Spool]:
         try:
             spools.append(Spool(name, root))
         except OSError:
-            log.console(f"*** Not enough rights to write in {name.decode()}")
+            log.console(not_enough_rights(name))
     return spools
 
 

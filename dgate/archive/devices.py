@@ -20,13 +20,18 @@ FreeSpace = Callable[[bytes], int]
 
 
 class NoDeviceError(OSError):
-    """No device has more free space than its threshold, or none can be written."""
+    """No device has more free space than its threshold, or none can be written; the text is the log line."""
 
 
 def free_megabytes(root: bytes) -> int:
     """Free space for unprivileged users, in MB."""
     status = os.statvfs(root)
     return status.f_bavail * status.f_frsize // (1024 * 1024)
+
+
+def not_enough_rights(name: bytes) -> str:
+    """What the log says of a device that is gone or cannot be written."""
+    return f"*** Not enough rights to write in {name.decode()}"
 
 
 class Devices:
@@ -61,7 +66,10 @@ class Devices:
             free = self.free(spool)
             if free > self._threshold:
                 return spool, free
-        raise NoDeviceError("no MAG device has enough free space")
+        refusing = next((spool for spool in self.magnetic if not os.access(spool.root, os.W_OK | os.X_OK)), None)
+        if refusing is not None or not self.magnetic:
+            raise NoDeviceError(not_enough_rights(refusing.name if refusing is not None else MAG + b"0"))
+        raise NoDeviceError("*** Out of disk space")
 
     def free(self, spool: Spool, *, fresh: bool = False) -> int:
         """Free MB on one device, looked up now or within the last second; 0 if it cannot be asked."""

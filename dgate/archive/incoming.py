@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from dgate.archive import fixups
 from dgate.archive.compression import code_for, decide
-from dgate.archive.devices import Devices
+from dgate.archive.devices import Devices, NoDeviceError, not_enough_rights
 from dgate.archive.filename import IMAGE_NUMBER, SERIES_NUMBER, SOP_UID, Naming, Syntax, file_name
 from dgate.archive.mirror import copy_to
 from dgate.archive.placing import Placement
@@ -38,6 +38,7 @@ HEAD_LIMIT = 1024 * 1024
 SUCCESS = 0x0000
 SOP_CLASS = 0x00080016
 _VECTORS = 1000  # below IOV_MAX
+_RIGHTS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR})
 _META_GROUPS = (b"\x02\x00", b"\x00\x02")
 
 Piece = bytes | memoryview
@@ -162,7 +163,7 @@ class IncomingObject:
             self._fail(str(fault))
         except OSError as error:
             self.our_fault = True
-            self._fail(_trouble(error))
+            self._fail(self._trouble(error))
 
     def finish(self) -> int:
         """See `Incoming`."""
@@ -175,7 +176,7 @@ class IncomingObject:
             self._fail(str(fault))
         except OSError as error:
             self.our_fault = True
-            self._fail(_trouble(error))
+            self._fail(self._trouble(error))
         finally:
             if self._stores.exports is not None:
                 self._stores.exports.finished()
@@ -387,8 +388,18 @@ class IncomingObject:
             try:
                 self._spool.discard(self._temporary)
             except OSError as error:
-                self._stores.log.console(_trouble(error))
+                self._stores.log.console(self._trouble(error))
             self._spool = None
+
+    def _trouble(self, error: OSError) -> str:
+        """The log line for a file that cannot be written."""
+        if isinstance(error, NoDeviceError):
+            return str(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return "*** Out of disk space"
+        if error.errno in _RIGHTS and self._spool is not None:
+            return not_enough_rights(self._spool.name)
+        return f"***File cannot be written: {error.strerror or error}"
 
 
 def write_pieces(descriptor: int, pieces: Sequence[Piece]) -> None:
@@ -412,9 +423,3 @@ def sop_uid(values: dict[int, bytes]) -> bytes:
             f"***Object has {'a SOP instance UID of more than 64 characters' if uid else 'no SOP instance UID'}"
         )
     return uid
-
-
-def _trouble(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "*** Out of disk space"
-    return f"***File cannot be written: {error.strerror or error}"

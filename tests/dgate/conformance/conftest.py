@@ -20,9 +20,11 @@ def start_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartNode]:
     """A factory of servers that serve until the module is done."""
     with ExitStack() as stack:
 
-        def start(*, initialise: bool = True, **how: Any) -> Node:
+        def start(*, initialise: bool = True, prepare: Callable[[Node], object] = id, **how: Any) -> Node:
             folder: Path = tmp_path_factory.mktemp("node")
-            return stack.enter_context(running(Node(folder, **how), initialise=initialise))
+            made = Node(folder, **how)
+            prepare(made)
+            return stack.enter_context(running(made, initialise=initialise))
 
         yield start
 

@@ -82,6 +82,7 @@ class Node:
         self.database.write_bytes(_empty_database[0])
 
     def start(self, *words: str) -> None:
+        since = self.mark() if self.output.exists() else 0
         environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
         with self.output.open("ab") as out:
             self.process = subprocess.Popen(
@@ -91,12 +92,12 @@ class Node:
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
-        wait_for(self._runs, 30, self.log)
+        wait_for(lambda: self._runs(since), 30, self.log)
 
-    def _runs(self) -> bool:
+    def _runs(self, since: int) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.log()
-        return RUNNING in self.log()
+        return RUNNING in self.log()[since:]
 
     def stop(self) -> int:
         assert self.process is not None

@@ -161,7 +161,7 @@ class Site:
     def files(self) -> list[str]:
         """Every object file below the device."""
         found = (path.relative_to(self.data) for path in self.data.rglob("*") if path.is_file())
-        return sorted(str(path) for path in found if path.parts[0] != ".spool")
+        return sorted(str(path) for path in found if path.parts[0] not in (".spool", "printer_files"))
 
     def temporaries(self) -> list[str]:
         spool = self.data / ".spool"
