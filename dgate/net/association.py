@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MAX_SMALL_PDU = 64
 """A-RELEASE and A-ABORT have 4 bytes; a little more does no harm."""
+HEALTH_CHECK = "2.25.168400940968541323677525692786543649883"
+"""Implementation class of image/healthcheck: it comes twice a minute, and an association is all that it wants."""
 MAX_VIEWS = 256
 """Fragments handed over at once; the kernel's limit for one gathering write is 1024."""
 BATCH = 32 * 1024
@@ -378,7 +380,7 @@ class Association:
 
     def _report_no_command(self) -> None:
         """It ends without having asked for anything; perhaps because nothing that it wants is on our list."""
-        if self._started:
+        if self._started or self._established.request.user.implementation_class_uid == HEALTH_CHECK:
             return
         if not self.contexts:
             self.node.log.console(
