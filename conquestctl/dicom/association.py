@@ -119,12 +119,9 @@ class Recorder:
         for the timeout. What the peer really said is in the record already.
         """
         pdu: Any = event.pdu
-        if isinstance(pdu, _pdus_with_fields()):
-            try:
-                pdu.to_primitive()
-            except Exception:  # noqa: BLE001 -- whatever it stumbles over, the PDU is unreadable
-                self.garbage = True
-                pdu.to_primitive = _provider_abort
+        if isinstance(pdu, _pdus_with_fields()) and not _is_readable(pdu):
+            self.garbage = True
+            pdu.to_primitive = _provider_abort
 
     def _moved(self, event: Any) -> None:
         """Note garbage; and wake whoever waits for a DIMSE answer that cannot come any more.
@@ -150,6 +147,16 @@ def _pdus_with_fields() -> Any:
     from pynetdicom import pdu
 
     return pdu.A_ASSOCIATE_AC, pdu.A_ASSOCIATE_RJ, pdu.A_ABORT_RQ
+
+
+def _is_readable(pdu: Any) -> bool:
+    """Whether pynetdicom can work with it: an acceptance must name a maximum length (PS3.8 annex D.1.2)."""
+    acceptance, *_ = _pdus_with_fields()
+    try:
+        primitive = pdu.to_primitive()
+    except Exception:  # noqa: BLE001 -- whatever it stumbles over, the PDU is unreadable
+        return False
+    return not isinstance(pdu, acceptance) or primitive.maximum_length_received is not None
 
 
 def _provider_abort() -> Any:

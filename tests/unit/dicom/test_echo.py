@@ -196,6 +196,13 @@ def test_the_hand_made_acceptance_is_one() -> None:
     assert "without an answer to C-ECHO" in result.detail
 
 
+def test_an_acceptance_without_a_maximum_length_is_not_dicom() -> None:
+    reply = accepted().replace(b"\x51\x00\x00\x04", b"\x5f\x00\x00\x04")
+    with peers.peer(peers.answer_and_close(reply)) as target:
+        result = echo(target, timeout=SHORT)
+    assert (result.ok, result.layer) == (False, Layer.NOT_DICOM)
+
+
 @given(st.data())
 @settings(max_examples=40, deadline=None)
 def test_a_damaged_acceptance_is_survived(data: st.DataObject) -> None:
