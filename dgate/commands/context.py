@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 class Scripts(Protocol):
     """Runs Lua for commands."""
 
-    def execute(self, code: str) -> str:
-        """Run a chunk, of one character for each byte; what it returns, nothing if it fails. Never raises."""
+    def execute(self, code: str, *, shared: bool = False) -> str:
+        """Run a chunk, of one character for each byte; what it returns, nothing if it fails. Never raises.
+
+        `shared` runs it in the state of all such chunks instead of one of its own.
+        """
 
 
 class CommandError(Exception):

@@ -30,7 +30,7 @@ LEVEL, PATIENT_ID, STUDY_DATE = 0x00080052, 0x00100020, 0x00080020
 UIDS = {"STUDY": 0x0020000D, "SERIES": 0x0020000E, "IMAGE": 0x00080018}
 MESSAGE_ID = 1
 
-_DATES = re.compile(r"\d{8}(-\d{8})?\Z")
+DATES = re.compile(r"\d{8}(-\d{8})?\Z")
 _VRS = {LEVEL: b"CS", PATIENT_ID: b"LO", STUDY_DATE: b"DA"}
 
 Keys = dict[int, str]
@@ -68,7 +68,7 @@ def _below_patient(level: str, text: str) -> tuple[str, Keys]:
 
 
 def _days(text: str) -> tuple[str, Keys]:
-    if not _DATES.match(text):
+    if not DATES.match(text):
         raise CommandError("expected yyyymmdd or yyyymmdd-yyyymmdd")
     return "STUDY", {STUDY_DATE: text}
 
@@ -86,13 +86,13 @@ def _move(context: Context, arguments: str, read: Callable[[str], tuple[str, Key
     keys = {tag: value.strip() for tag, value in keys.items() if value.strip()}
     if {UIDS.get(level, PATIENT_ID), STUDY_DATE}.isdisjoint(keys):
         raise CommandError(f"expected what is to be moved at level {level}")
-    request = _Request(level, keys, destination)
+    request = MoveRequest(level, keys, destination)
     own = source.lower() in ("", "local", "(local)") or source == context.settings.ae_title
-    done = _from_here(context, request) if own else _from_there(context, source, request)
+    done = _from_here(context, request) if own else ask_to_move(context, source, request)
     return "0" if done else f"1 Move failed from {source or '(local)'} to {destination}"
 
 
-class _Request:
+class MoveRequest:
     """A C-MOVE-RQ and its identifier."""
 
     def __init__(self, level: str, keys: Keys, destination: str) -> None:
@@ -145,7 +145,7 @@ class Here:
         raise ClientError("there is no requester to answer")
 
 
-def _from_here(context: Context, request: _Request) -> bool:
+def _from_here(context: Context, request: MoveRequest) -> bool:
     """Carry it out as the service does for a peer; whether everything arrived."""
     context.counters.add(MOVES)
     node = Node(context.archive, context.log, context.door.limits, context.door, context.config, context.counters)
@@ -156,8 +156,8 @@ def _from_here(context: Context, request: _Request) -> bool:
     return _succeeded(link.answer)
 
 
-def _from_there(context: Context, source: str, request: _Request) -> bool:
-    """Ask another server of the map to move; whether it did."""
+def ask_to_move(context: Context, source: str, request: MoveRequest) -> bool:
+    """Ask another server of the map to move; whether it did. Raises `CommandError`."""
     entry = context.config.amap.find(source)
     if entry is None or entry.port_number is None:
         raise CommandError(f"{source[:16]} is not in acrnema.map, or without a port there")

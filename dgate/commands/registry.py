@@ -32,7 +32,9 @@ MODULES: dict[str, tuple[str, ...]] = {
     "logs": ("log_on", "debuglog_on", "debuglevel"),
     "queues": ("queue_list", "queue_retry", "queue_drop"),
     "stopping": ("quit", "safequit"),
-    "scripting": ("lua",),
+    "scripting": ("lua", "luastart", "globallua"),
+    "converting": ("convert_to_json", "convert_to_dicom", "forward"),
+    "grabbing": ("grabimagesfromserver",),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in MODULES.items() for name in names}
 

@@ -27,12 +27,17 @@ def execute(engine: Engine, services: Services, code: str, path: str = "") -> st
     """Run a chunk, or a file, in a state of its own; what it returns."""
     session = Session()
     try:
-        run = Run("lua", 0, new_subject(services.terms.get()), Association("", "", session), services)
-        engine.run(Script(code=code, path=path, name=path), run)
-        bench = session.scripts
-        return bench.state.returned if isinstance(bench, Bench) else ""
+        return execute_in(session, engine, services, code, path)
     finally:
         session.end()
+
+
+def execute_in(session: Session, engine: Engine, services: Services, code: str, path: str = "") -> str:
+    """Run a chunk, or a file, in the state that a session has; what it returns."""
+    run = Run("lua", 0, new_subject(services.terms.get()), Association("", "", session), services)
+    engine.run(Script(code=code, path=path, name=path), run)
+    bench = session.scripts
+    return bench.state.returned if isinstance(bench, Bench) else ""
 
 
 def run_alone(settings: Settings, argument: str) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from dgate.interfaces import Session
 
 if TYPE_CHECKING:
     from dgate.config.inifile import IniFile
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from dgate.rules.interfaces import Script, Services
     from dgate.rules.outcome import Status
     from dgate.rules.run import Run
+
+TURN_SECONDS = 10.0
 
 
 def mentions_lua(ini: IniFile) -> bool:
@@ -35,6 +40,8 @@ class ScriptsOf:
         self._host = host
         self._services = services
         self._made: Engine | None = None
+        self._turn = threading.Lock()
+        self._shared = Session()
         self._known: tuple[Settings, AssociationHooks | None] | None = None
 
     def run(self, script: Script, run: Run) -> Status:
@@ -59,11 +66,19 @@ class ScriptsOf:
         chunk = chunks_of(settings, (STARTUP,)).get(STARTUP, "")
         return run_startup(self._engine(), self._services(), chunk)
 
-    def execute(self, code: str) -> str:
+    def execute(self, code: str, *, shared: bool = False) -> str:
         """See `Scripts` of dgate.commands.context."""
-        from dgate.lua.alone import execute
+        from dgate.lua.alone import execute, execute_in
 
-        return execute(self._engine(), self._services(), code)
+        if not shared:
+            return execute(self._engine(), self._services(), code)
+        if not self._turn.acquire(timeout=TURN_SECONDS):  # such a script may wait for another one: itself
+            self._services().log.console("***globallua: another such script does not end")
+            return ""
+        try:
+            return execute_in(self._shared, self._engine(), self._services(), code)
+        finally:
+            self._turn.release()
 
     def _hooks(self, settings: Settings) -> AssociationHooks | None:
         if not settings.ini.section("lua"):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pydicom
 import pytest
 from pydicom import dcmread
 
-from tests.dgate.archive.support import UID
+from tests.dgate.archive.support import TABLES, UID
 from tests.dgate.commands.conftest import Site
 
 PATIENT = "PAT 001.A"
@@ -17,6 +16,11 @@ PATIENT = "PAT 001.A"
 
 def objects(site: Site) -> list[pydicom.FileDataset]:
     return [dcmread(site.root / "data" / name) for name in site.files()]
+
+
+def kinds(found: list[pydicom.FileDataset]) -> list[int]:
+    """How many series and studies they belong to."""
+    return [len({o.SeriesInstanceUID for o in found}), len({o.StudyInstanceUID for o in found})]
 
 
 def rows(site: Site) -> set[tuple[str, ...]]:
@@ -38,8 +42,8 @@ def check_consistent(site: Site) -> None:
         for name, o in zip(site.files(), objects(site), strict=True)
     }
     assert rows(site) == told
-    for table, column in (("DICOMPatients", 0), ("DICOMStudies", 1), ("DICOMSeries", 2), ("DICOMImages", 3)):
-        assert site.rows(f"SELECT COUNT(*) FROM {table}") == [(len({row[column] for row in told}),)]
+    for column, table in enumerate(TABLES):
+        assert site.rows(f"SELECT COUNT(*) FROM {table}") == [(len({row[column] for row in told}),)]  # noqa: S608 - names from above
 
 
 @pytest.fixture
@@ -134,7 +138,7 @@ def test_an_interrupted_change_is_finished_by_the_same_command(study: Site) -> N
     assert len(study.files()) == 4
 
 
-def test_a_big_image_keeps_its_pixels(site: Site, tmp_path: Path) -> None:
+def test_a_big_image_keeps_its_pixels(site: Site) -> None:
     pixels = bytes(range(256)) * 12000
     site.store(t7fe00010=pixels)
     (name,) = site.files()
@@ -226,7 +230,7 @@ def test_studies_become_one(study: Site) -> None:
     )
     assert study.command(f"mergestudy:{PATIENT},{UID}\\1.2.9") == "0"
     made = objects(study)
-    assert (len(made), len({o.SeriesInstanceUID for o in made}), len({o.StudyInstanceUID for o in made})) == (5, 3, 1)
+    assert [len(made), *kinds(made)] == [5, 3, 1]
     # an image that came late goes the way of the others
     study.store(t0020000d=b"1.2.9", t0020000e=b"1.2.9.1", t00080018=b"1.2.9.1.2")
     assert study.command(f"mergestudy:{PATIENT},{UID}\\1.2.9") == "0"

@@ -104,6 +104,22 @@ def test_from_another_server(site: Site) -> None:
     assert site.command(f"moveseries:OTHER,NOBODY,{UID}.1") == "1 Move failed from OTHER to NOBODY"
 
 
+@pytest.mark.usefixtures("objects")
+def test_what_another_server_has_of_certain_days_is_fetched(site: Site, other: Site) -> None:
+    # both are ORACLE: the one that is asked sends to whom its own map says, which is nobody at first
+    missed = "1 1 of 1 studies did not come from ORACLE"
+    assert other.command("grabimagesfromserver:ORACLE,20240105") == missed
+    site.command(f"put_amap:0,ORACLE,127.0.0.1,{other.port}")
+    assert other.command("grabimagesfromserver:ORACLE,20240105") == "0"
+    assert other.rows("SELECT StudyInsta FROM DICOMStudies") == [("1.9",)]
+    assert other.command("grabimagesfromserver:ORACLE,20200101-20251231") == "0"
+    assert len(other.files()) == 3
+    assert other.command("grabimagesfromserver:ORACLE,2020") == (
+        "***grabimagesfromserver: expected AE,yyyymmdd or AE,yyyymmdd-yyyymmdd\n"
+    )
+    assert other.command("grabimagesfromserver:NOBODY,20200101").startswith("***grabimagesfromserver: NOBODY is not in")
+
+
 @pytest.mark.peer
 @pytest.mark.skipif(dcmtk.find("storescp") is None, reason="dcmtk is not installed")
 @pytest.mark.usefixtures("objects")

@@ -21,6 +21,7 @@ from dgate.rules.instance import ConvertersOf
 from tests.dgate.archive.support import ct1, dataset, kfactor
 from tests.dgate.commands.conftest import Site, make_site
 from tests.dgate.dataset.objects import read_back
+from tests.dgate.net.conftest import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -164,6 +165,15 @@ def test_code_comes_through_the_wire_if_the_operator_lets_it(start: Callable[[st
     assert site.command("lua:x = =") == ""
     assert lines_of(site, "*** lua syntax error")
     assert site.command("lua:return servercommand('get_param:MyACRNema')") == "ORACLE"
+
+
+def test_scripts_that_share_a_state_and_scripts_nobody_waits_for(start: Callable[[str], Site], tmp_path: Path) -> None:
+    site = start("")
+    assert site.command("globallua:count = (count or 0) + 1 return count") == "1"
+    assert site.command("globallua:count = (count or 0) + 1 return count") == "2"
+    assert site.command("lua:return tostring(count)") == "nil"
+    assert site.command(f"luastart:sleep(50) io.open('{tmp_path}/ran', 'w'):close() return 'unheard'") == ""
+    wait_for((tmp_path / "ran").exists)
 
 
 def test_nothing_is_loaded_without_scripts(start: Callable[[str], Site]) -> None:
