@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dgate.archive import fixups
 from dgate.archive.alone import open_spools
-from dgate.archive.devices import Devices
+from dgate.archive.devices import Devices, shelves_of
 from dgate.archive.filename import IMAGE_NUMBER, SERIES_NUMBER, SOP_UID, Syntax, compile_syntax
 from dgate.archive.incoming import SOP_CLASS, IncomingObject, Stores, begin
 from dgate.archive.objectfile import FileReader
@@ -218,7 +218,10 @@ def open_archive(settings: Settings, kfactor: KFactor, log: Log) -> DiskArchive:
     tables = make_tables(kfactor, options)
     writer = Writer(options, tables, log)
     magnetic, mirrors = open_spools(options, log)
-    devices = Devices(magnetic, options.full_threshold, mirrors=mirrors, ignore_threshold=options.ignore_threshold)
+    devices = Devices(
+        magnetic, options.full_threshold, mirrors=mirrors, shelves=shelves_of(options),
+        ignore_threshold=options.ignore_threshold,
+    )  # fmt: skip
     reader = FileReader(tables, options, RowMaker(tables))
     for spool in devices.spools:
         recover(spool, writer, reader, log)

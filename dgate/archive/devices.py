@@ -1,17 +1,25 @@
 """Which device takes the next object (conquest-server.md 7.4): the first with room, in order.
 
-MIRRORn holds a copy of what is on MAGn, and takes objects itself when no MAG device has room.
+MIRRORn holds a copy of what is on MAGn, and takes objects itself when no MAG device has room. CACHEn and JUKEBOXn are
+only read.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
+from dgate.archive.shelf import Shelf
 from dgate.archive.spool import Spool
 
-MAG, MIRROR = b"MAG", b"MIRROR"
+if TYPE_CHECKING:
+    from dgate.config.archiveoptions import ArchiveOptions
+
+MAG, MIRROR, CACHE, JUKEBOX = b"MAG", b"MIRROR", b"CACHE", b"JUKEBOX"
 PRETENDED_FREE = 10000
 LOOK_EVERY = 1.0
 """Seconds for which a look at the free space is good; at full speed a device fills by 2 GB in that time at most."""
@@ -34,6 +42,12 @@ def not_enough_rights(name: bytes) -> str:
     return f"*** Not enough rights to write in {name.decode()}"
 
 
+def shelves_of(options: ArchiveOptions) -> list[Shelf]:
+    """The devices that are only read, those of archive media first."""
+    kinds = ((JUKEBOX, options.jukeboxes), (CACHE, options.caches))
+    return [Shelf(b"%s%d" % (kind, number), root) for kind, roots in kinds for number, root in enumerate(roots)]
+
+
 class Devices:
     """The writable devices in order, mirrors last. Thread-safe: the worst of a race is one look too many."""
 
@@ -43,6 +57,7 @@ class Devices:
         threshold: int,
         *,
         mirrors: Sequence[Spool] = (),
+        shelves: Sequence[Shelf] = (),
         ignore_threshold: bool = False,
         free: FreeSpace = free_megabytes,
         clock: Callable[[], float] = time.monotonic,
@@ -50,6 +65,11 @@ class Devices:
         self.magnetic = tuple(spools)
         self.mirrors = tuple(mirrors)
         self.spools = self.magnetic + self.mirrors
+        self.shelves = tuple(shelves)
+        media = [shelf for shelf in shelves if shelf.name.startswith(JUKEBOX)]
+        self.walked: tuple[Spool | Shelf, ...] = (*media, *mirrors, *spools)
+        """What a regeneration walks, in this order; of two files the later one wins."""
+        self.readable: tuple[Spool | Shelf, ...] = (*spools, *mirrors, *shelves)
         self.set_threshold(threshold, ignore=ignore_threshold)
         self._free = free
         self._clock = clock
@@ -94,6 +114,32 @@ class Devices:
         """The device and its mirror: where a file of it lies."""
         mirror = self.mirror_of(spool)
         return [spool] if mirror is None else [spool, mirror]
+
+    def holders(self, name: bytes) -> Sequence[Spool | Shelf]:
+        """Where a file can be read whose row names this device; what is not there may be on the next one.
+
+        `MAG0.Archival` is MAG0, and what stands behind the dot in the name of another device does not count either.
+        """
+        known = name.partition(b".")[0]
+        spool = self.named(known)
+        return [shelf for shelf in self.shelves if shelf.name == known] if spool is None else self.homes(spool)
+
+    def open_file(self, name: bytes, path: bytes) -> tuple[int, str]:
+        """A descriptor to read a file that a row names, and its full name. Raises OSError, the full name in it."""
+        fault = OSError(errno.ENODEV, f"{os.fsdecode(name)} is no device of this server", os.fsdecode(path))
+        for number, holder in enumerate(self.holders(name)):
+            full = os.fsdecode(os.path.join(holder.root, path))
+            try:
+                descriptor = holder.open(path)
+            except OSError as error:
+                found = OSError(error.errno, error.strerror, full)
+            else:
+                if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    return descriptor, full
+                os.close(descriptor)
+                found = OSError(errno.EINVAL, "not a file", full)
+            fault = fault if number else found
+        raise fault
 
     def named(self, name: bytes) -> Spool | None:
         """The device a row names; `MAG0.Archival` and the like are not ours to write."""

@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING
 
 from dgate.archive.delete import delete
 from dgate.archive.dropped import Verdict, take
-from dgate.archive.placing import lawful
 from dgate.index.index import FAULTS
-from dgate.index.rows import shown
 from dgate.index.tables import Level
 from dgate.index.uidmods import open_uidmods
 from dgate.record import dataclass, replace
@@ -56,13 +54,10 @@ def modify(archive: Deletable, services: Services, stored: Stored, change: Chang
     `session` is what scripts and lines remember from one object to the next.
     """
     stores, location = archive.stores, stored.location
-    home = stores.devices.named(location.device)
-    if home is None or not lawful(location.path):
-        raise NotModifiedError("its device is none of this server")
     changing = _Changing(services, change, stores, stored.uid.decode("latin-1"))
     options = replace(stores.options, ignore_rewrite=False, dropped_compression="as")
     try:
-        fd = home.open(location.path)
+        fd, path = stores.devices.open_file(location.device, location.path)
     except OSError as error:
         raise NotModifiedError(f"its file cannot be read: {error.strerror}") from error
     try:
@@ -75,7 +70,7 @@ def modify(archive: Deletable, services: Services, stored: Stored, change: Chang
         raise NotModifiedError(changing.why or verdict.value)
     if changing.renamed:
         delete(archive, Level.IMAGE, {"sop_uid": stored.uid})
-        stores.log.console(f"Deleted file: {os.fsdecode(home.root)}{shown(location.path)}")
+        stores.log.console(f"Deleted file: {path}")
 
 
 class _Changing(Converters):

@@ -2,7 +2,7 @@
 
 Files are met in the order of their names, so that of two files with one SOP instance UID always the same, the later
 one, wins, and an interrupted run can go on where it was (`checkpoint.py`). To start over nevertheless: `-i`, then `-r`.
-Mirrors come first: what MAG devices hold as well is then entered from there.
+Archive media come first, then mirrors: what MAG devices hold as well is then entered from there.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from dgate.archive.alone import alone
-from dgate.archive.devices import MAG, MIRROR, Devices
+from dgate.archive.devices import JUKEBOX, MAG, MIRROR, Devices
 from dgate.archive.filename import NOT_OBJECTS
 from dgate.archive.heads import Portion, read_head, read_heads
 from dgate.archive.objectfile import FileReader, InPlace
 from dgate.archive.progress import Progress
 from dgate.archive.recovery import sweep
+from dgate.archive.shelf import Shelf
 from dgate.archive.spool import FOLDER, Spool
 from dgate.archive.writer import Entry, Location, Outcome, Writer
 from dgate.config.archiveoptions import ArchiveOptions, options_from
@@ -113,8 +114,8 @@ def _hooks(settings: Settings, kfactor: KFactor, work: _Work, spools: list[Spool
 def _work(options: ArchiveOptions, tables: Tables, log: Log, progress: Progress, mode: int) -> _Work:
     from hashlib import blake2b
 
-    devices = [(b"%s%d" % (MIRROR, number), root) for number, root in enumerate(options.mirrors)]
-    devices += [(b"%s%d" % (MAG, number), root) for number, root in enumerate(options.devices)]
+    kinds = ((JUKEBOX, options.jukeboxes), (MIRROR, options.mirrors), (MAG, options.devices))
+    devices = [(b"%s%d" % (kind, number), root) for kind, roots in kinds for number, root in enumerate(roots)]
     fingerprint = blake2b(repr((options, tables, mode)).encode(), digest_size=16).hexdigest().encode()
     reader = FileReader(tables, options, RowMaker(tables))
     writer = Writer(options, tables, log, regenerating=True)
@@ -233,7 +234,7 @@ def enter_folder(archive: Taking, device: bytes, folder: bytes = b"") -> int:
     Raises `DatabaseError`; LookupError for a device that the server does not have.
     """
     stores = archive.stores
-    home = stores.devices.named(device)
+    home = next((each for each in stores.devices.readable if each.name == device), None)
     if home is None:
         raise LookupError(device.decode("latin-1"))
     stores.log.console(f"Regen Device '{device.decode('latin-1')}'")
@@ -244,7 +245,7 @@ def enter_folder(archive: Taking, device: bytes, folder: bytes = b"") -> int:
     return count
 
 
-def enter_files(archive: Taking, home: Spool, paths: list[bytes]) -> int:
+def enter_files(archive: Taking, home: Spool | Shelf, paths: list[bytes]) -> int:
     """Enter these files of a device; how many went in. Raises `DatabaseError`."""
     stores = archive.stores
     reader, hooks = FileReader(stores.tables, stores.options, stores.rows), None

@@ -204,20 +204,10 @@ class Spool:
         if fd is not None:
             self._folders.move_to_end(path)
             return fd
-        fd = self._open_folder(path, make=make)
+        fd = open_folder(self._root_fd, path, make=make)
         self._folders[path] = fd
         if len(self._folders) > CACHED_FOLDERS:
             os.close(self._folders.popitem(last=False)[1])
-        return fd
-
-    def _open_folder(self, path: bytes, *, make: bool) -> int:
-        fd = os.dup(self._root_fd)
-        for component in path.split(b"/") if path else ():
-            parent = fd
-            try:
-                fd = _enter(component, parent, make=make)
-            finally:
-                os.close(parent)
         return fd
 
     def _forget(self, folder: bytes) -> None:
@@ -278,6 +268,18 @@ def _line(*fields: bytes) -> bytes:
     It begins with a line end too, which keeps it apart from such a one before it.
     """
     return b"\n" + b"".join([_UNSAFE.sub(lambda match: _ESCAPE[match[0]], field) + b"\t" for field in fields]) + b"\n"
+
+
+def open_folder(root: int, path: bytes, *, make: bool = False) -> int:
+    """Open a folder below an open one, component by component. A symbolic link on the way is an OSError."""
+    fd = os.dup(root)
+    for component in path.split(b"/") if path else ():
+        parent = fd
+        try:
+            fd = _enter(component, parent, make=make)
+        finally:
+            os.close(parent)
+    return fd
 
 
 def _enter(component: bytes, parent: int, *, make: bool) -> int:

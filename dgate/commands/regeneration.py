@@ -22,10 +22,9 @@ MODES = ("", "0", "1", "2")
 
 
 def regen_command(context: Context, arguments: str) -> str:
-    """Make the tables anew and enter all files of all devices, MAG last, because the later of two files wins."""
+    """Make the tables anew and enter all files of JUKEBOX, MIRROR and MAG devices; the later of two files wins."""
     initializetables_command(context, arguments)
-    devices = context.archive.stores.devices
-    for home in (*devices.mirrors, *devices.magnetic):
+    for home in context.archive.stores.devices.walked:
         _enter(context, home.name.decode(), b"")
     return ""
 
@@ -49,7 +48,7 @@ def regendir_command(context: Context, arguments: str) -> str:
 def regenfile_command(context: Context, arguments: str) -> str:
     """`FILE`: enter one file where it lies, below a device."""
     name = os.path.realpath(find_file(context, arguments.strip()))
-    for home in context.archive.stores.devices.spools:
+    for home in context.archive.stores.devices.readable:
         path = os.path.relpath(name, os.path.realpath(home.root))
         if lawful(path):
             if not enter_files(context.archive, home, [path]):

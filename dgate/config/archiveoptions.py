@@ -55,6 +55,8 @@ class ArchiveOptions:
     dropped_compression: str
     dictionary: str
     mirrors: tuple[bytes, ...]
+    caches: tuple[bytes, ...]
+    jukeboxes: tuple[bytes, ...]
     threshold: int
     """MAGDeviceThreshHold: MB; below it the oldest patients go. 0 is never."""
     lru_sort: str
@@ -85,7 +87,7 @@ def options_from(settings: Settings) -> ArchiveOptions:
         password_file=settings.password_file,
         latin1=settings.utf8_to_db and settings.utf8_from_db,
         startup="" if startup.lower().replace(" ", "") == _ORIGINAL_STARTUP else startup,
-        devices=tuple(folder.encode("utf-8", "surrogateescape") for folder in settings.mag_devices),
+        devices=_folders(settings.mag_devices),
         full_threshold=settings.mag_full_threshold,
         ignore_threshold=settings.ignore_mag_threshold,
         table_names=(settings.patient_table, settings.study_table, settings.series_table, settings.image_table),
@@ -114,11 +116,17 @@ def options_from(settings: Settings) -> ArchiveOptions:
         incoming_compression=_setting_or_mode(settings.incoming_compression, settings.file_compress_mode),
         dropped_compression=_setting_or_mode(settings.dropped_file_compression, settings.file_compress_mode),
         dictionary=settings.dictionary,
-        mirrors=tuple(folder.encode("utf-8", "surrogateescape") for folder in settings.mirror_devices),
+        mirrors=_folders(settings.mirror_devices),
+        caches=_folders(settings.cache_devices),
+        jukeboxes=_folders(settings.jukebox_devices),
         threshold=settings.mag_threshold,
         lru_sort=settings.lru_sort,
         watch_folder=settings.watch_folder.encode("utf-8", "surrogateescape"),
     )
+
+
+def _folders(names: tuple[str, ...]) -> tuple[bytes, ...]:
+    return tuple(name.encode("utf-8", "surrogateescape") for name in names)
 
 
 def _setting_or_mode(setting: str, file_compress_mode: int) -> str:

@@ -25,7 +25,7 @@ from dgate.net.node import Node
 from dgate.net.retrieving import NOTHING_FOUND
 from dgate.rules.interfaces import Association, Script
 from dgate.rules.objects import load
-from dgate.rules.run import Run, shown
+from dgate.rules.run import Run
 from dgate.rules.shell import carry_out
 from dgate.rules.subject import Subject
 
@@ -113,10 +113,10 @@ class Later:
     def _prefetch(self, work: Work) -> None:
         """Read the patient's files once: what will be asked for soon is in memory then."""
         for stored in self._selected(identifier_of(work)):
-            spool = self._archive.stores.devices.named(stored.device)
-            if spool is None:
+            try:
+                descriptor, _ = self._archive.stores.devices.open_file(stored.device, stored.path)
+            except OSError:
                 continue
-            descriptor = spool.open(stored.path)
             try:
                 while os.read(descriptor, CHUNK):
                     continue
@@ -163,14 +163,10 @@ class _Edited:
     def open(self, stored: StoredObject, asker: Asker | None = None, destination: str = "") -> _EditedObject:
         """See `Archive`."""
         del asker, destination  # the line is all that changes it
-        spool = self._archive.stores.devices.named(stored.device)
-        if spool is None:
-            raise RetrieveFailure(f"{shown(stored.device.decode('latin-1'))} is no device of this server")
-        path = os.fsdecode(spool.root + stored.path)
         try:
-            descriptor = spool.open(stored.path)
+            descriptor, path = self._archive.stores.devices.open_file(stored.device, stored.path)
         except OSError as fault:
-            raise RetrieveFailure(f"{path} cannot be read: {fault.strerror}") from fault
+            raise RetrieveFailure(f"{fault.filename} cannot be read: {fault.strerror}") from fault
         try:
             run = _run_for(self._work, self._services)
             run.subject = load(descriptor, self._services.terms.get())

@@ -140,14 +140,10 @@ class Exporter:
         if known is None:
             self._lost(job, "")
             return None
-        spool = stores.devices.named(known.device)
-        why = "its device is not there"
-        for home in [] if spool is None else stores.devices.homes(spool):
-            try:
-                return home.open(known.path)
-            except OSError as error:
-                why = error.strerror or str(error)
-        raise self._lost(job, why)
+        try:
+            return stores.devices.open_file(known.device, known.path)[0]
+        except OSError as error:
+            raise self._lost(job, error.strerror or str(error)) from error
 
     def _lost(self, job: Job, why: str) -> GivenUp:
         number = job.work["number"]

@@ -107,10 +107,7 @@ def dicomread(border: Border, number: Scalar) -> Values:
 
 def _loaded(border: Border, stored: StoredObject) -> Subject:
     """Raises OSError, `DataSetError`, `NotDicomError`."""
-    home = border.host.archive.stores.devices.named(stored.device)
-    if home is None:
-        raise DataSetError("its device is none of this server")
-    descriptor = home.open(stored.path)
+    descriptor, _ = border.host.archive.stores.devices.open_file(stored.device, stored.path)
     try:
         return copy_of(load(descriptor, border.terms))
     finally:

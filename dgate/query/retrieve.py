@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
-
 from dgate.archive.devices import Devices
 from dgate.config.archiveoptions import ArchiveOptions
 from dgate.encoding.elements import Walker, encoding_of
@@ -51,24 +48,12 @@ class Retriever:
         return [stored if stored.sop_class_uid else self._completed(stored) for stored in objects]
 
     def open(self, stored: StoredObject) -> StoredFile:
-        """See `Archive`. What is not on its device may be on the device's mirror."""
-        spool = self._devices.named(stored.device)
-        path = os.fsdecode(stored.path)
-        if spool is None:
-            raise RetrieveFailure(f"{path} is on {os.fsdecode(stored.device)}, which is no device of this server")
-        why = ""
-        for home in self._devices.homes(spool):
-            try:
-                descriptor = home.open(stored.path)
-            except OSError as error:
-                why = why or error.strerror or str(error)
-                continue
-            full = os.fsdecode(os.path.join(home.root, stored.path))
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return StoredFile(descriptor, full, self._vrs)
-            os.close(descriptor)
-            why = why or "not a file"
-        raise RetrieveFailure(f"{os.fsdecode(os.path.join(spool.root, stored.path))} cannot be read: {why}")
+        """See `Archive`."""
+        try:
+            descriptor, full = self._devices.open_file(stored.device, stored.path)
+        except OSError as error:
+            raise RetrieveFailure(f"{error.filename} cannot be read: {error.strerror}") from error
+        return StoredFile(descriptor, full, self._vrs)
 
     def _rows(self, sql: str, parameters: tuple[bytes, ...]) -> list[_Row]:
         try:

@@ -98,10 +98,9 @@ def head_of(archive: DiskArchive, uid: str, terms: Terms) -> DataSet | None:
     stores = archive.stores
     try:
         location = stores.writer.location(uid.encode("latin-1", "replace"))
-        home = stores.devices.named(location.device) if location is not None else None
-        if location is None or home is None:
+        if location is None:
             return None
-        descriptor = home.open(location.path)
+        descriptor, _ = stores.devices.open_file(location.device, location.path)
         try:
             return load(descriptor, terms).data
         finally:

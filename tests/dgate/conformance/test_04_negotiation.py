@@ -14,7 +14,7 @@ from tests import dcmtk
 
 from .conftest import StartNode
 from .node import Node, program
-from .objects import CT, EVBE, EVLE, IVLE, encode, another
+from .objects import CT, EVBE, EVLE, IVLE, another, encode
 from .scu import FIND, GET, MOVE, VERIFICATION, associated, both_roles, find, send
 
 J = "1.2.840.10008.1.2.4."
