@@ -13,6 +13,7 @@ from dgate.interfaces import Session
 from dgate.net import dimse, pdu
 from dgate.net.connection import NEVER, Connection, ConnectionLost
 from dgate.net.counters import ASSOCIATIONS, REQUESTS
+from dgate.net.debug import COMMANDS, EVERYTHING, command_dump, reply_dump
 from dgate.net.echo import VERIFICATION, Echo
 from dgate.net.find import Find
 from dgate.net.handshake import establish, refuse_politely, report_nothing_usable
@@ -161,6 +162,9 @@ class Association:
 
     def reply(self, context: Context, command: bytes, data_set: bytes | None = None) -> None:
         """Queue a message; it is sent when the operation ends or when enough has come together."""
+        if self._debug_level >= EVERYTHING:
+            for line in reply_dump(command, data_set, context.transfer_syntax):
+                self.node.log.debug(line)
         message = dimse.encode_message(context.id, command, data_set, self.max_length)
         self._replies.append(message)
         self._replies_size += len(message)
@@ -300,11 +304,13 @@ class Association:
             self._hand_over()
             self._finish(self._operation)
 
-    def _dump(self, command: Command) -> None:
-        from dgate.net.debug import command_dump
-
-        for line in command_dump(command):
-            self.node.log.debug(line)
+    def _tell_of(self, command: Command) -> None:
+        log = self.node.log
+        log.debug(f"Server Command   := {command.field:04x}")
+        log.debug(f"Message ID       := {command.message_id:04x}")
+        if self._debug_level >= COMMANDS:
+            for line in command_dump(command):
+                log.debug(line)
 
     def _begin(self, command: Command, context: Context) -> None:
         """A command set is complete."""
@@ -321,10 +327,7 @@ class Association:
         self.session.command = command
         if self._hooks is not None and not self._hooks.run("command", self):
             raise ConnectionLost("dropped by a script")
-        self.node.log.debug(f"Server Command   := {command.field:04x}")
-        self.node.log.debug(f"Message ID       := {command.message_id:04x}")
-        if self._debug_level > 0:
-            self._dump(command)
+        self._tell_of(command)
         service = SERVICES.get(command.field)
         if service is None:
             raise ClientError(f"command {command.field:04x} failed **")

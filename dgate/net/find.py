@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dgate.interfaces import QueryFailure, QueryModel
 from dgate.net import dimse
+from dgate.net.debug import show_query
 
 if TYPE_CHECKING:
     from dgate.net.dimse import Command
@@ -55,6 +56,7 @@ class Find:
             log.console("***C-Find identifier is missing or longer than 1 MB")
             self._finish(UNABLE_TO_PROCESS, "identifier is missing or longer than 1 MB")
         else:
+            show_query(self._link, bytes(self._identifier), self._context.transfer_syntax)
             self._answer(MODELS[sop_class])
 
     def abort(self) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dgate.interfaces import QueryFailure, RetrieveFailure
 from dgate.net import dimse
 from dgate.net.counters import SENT
+from dgate.net.debug import show_query
 from dgate.net.proposing import Offers
 from dgate.net.sending import Origin, Peer, make_buffers, send_object, store_request
 from dgate.record import dataclass
@@ -133,6 +134,7 @@ class Retrieval(ABC):
             return Outcome(dimse.SOP_CLASS_NOT_SUPPORTED, "unknown information model")
         if self._too_long or not self.command.has_data_set:
             return Outcome(UNABLE_TO_PROCESS, "the identifier is missing or longer than 1 MB")
+        show_query(self.link, bytes(self._identifier), self.context.transfer_syntax)
         try:
             return self.retrieve()
         except QueryFailure as fault:
