@@ -71,6 +71,8 @@ class FileLog:
         self._console: tuple[Sink, ...] = ()
         self._debug: tuple[Sink, ...] = ()
         self._files: set[tuple[str, bool]] = set()
+        self.is_stamped = False
+        """Whether a file gets lines with time stamps."""
         self._trouble = _AppendedFile(trouble_path)
         self._user = _AppendedFile(user_path)
         self._held = _Held()
@@ -86,6 +88,7 @@ class FileLog:
             if (path, debug) in self._files:
                 return
             self._files.add((path, debug))
+            self.is_stamped |= stamped
         file = _AppendedFile(path)
         self._add(_Stamped(file) if stamped else file, debug=debug)
 
@@ -240,11 +243,13 @@ class _AppendedFile:
 
     def _current(self) -> int:
         now = time.monotonic()
-        if self._descriptor >= 0 and now - self._checked > CHECK_SECONDS and not self._still_named():
-            self._drop()
+        if self._descriptor >= 0 and now - self._checked > CHECK_SECONDS:
+            self._checked = now
+            if not self._still_named():
+                self._drop()
         if self._descriptor < 0:
+            self._checked = now
             self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._checked = now
         return self._descriptor
 
     def _still_named(self) -> bool:

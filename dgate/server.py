@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from dgate.archive.archive import DiskArchive
     from dgate.config.settings import Settings
+    from dgate.housekeeping import Housekeeping
     from dgate.interfaces import Log
     from dgate.log import FileLog
     from dgate.lua.host import Host
@@ -54,6 +56,33 @@ class Hooks:
     """The port is bound and served."""
     refresh: Callable[[], None] = lambda: None
     """The configuration is about to be looked at: see `LiveConfig`."""
+
+
+class House:
+    """The housekeeping thread, which is loaded when it is wanted."""
+
+    def __init__(
+        self, archive: DiskArchive, log: Log, settings: Callable[[], Settings], script: Callable[[str], None]
+    ) -> None:
+        self._what = archive, log, settings, script
+        self._lock = threading.Lock()
+        self._made: Housekeeping | None = None
+
+    def start(self) -> None:
+        """Begin, unless it has begun."""
+        with self._lock:
+            if self._made is None:
+                from dgate.housekeeping import Housekeeping
+
+                self._made = Housekeeping(*self._what)
+                self._made.start()
+
+    def stop(self) -> None:
+        """Finish what is in hand."""
+        with self._lock:
+            made = self._made
+        if made is not None:
+            made.stop()
 
 
 NOTHING_MORE = Hooks()
@@ -108,11 +137,13 @@ def _note_ignored(settings: Settings, log: Log) -> None:
 def _run(
     settings: Settings, kfactor: KFactor, sock: socket.socket, archive: DiskArchive, log: FileLog, hooks: Hooks
 ) -> None:
-    node, forwarding = _node(settings, kfactor, archive, log, hooks)
+    node, forwarding, house = _node(settings, kfactor, archive, log, hooks)
     archive.follow(lambda: node.config.settings)
     if isinstance(node.scripts, ScriptsOf) and not node.scripts.start(settings):
         log.console("***Stopped by the script at its start")
         return
+    if log.is_stamped:
+        house.start()
     forwarding.start()
     listener = Listener(sock, node)
     listener.start()
@@ -124,6 +155,7 @@ def _run(
     while signal.sigwait(SIGNALS) == signal.SIGHUP:
         _reload(node.config, log)
     listener.stop()
+    house.stop()
     forwarding.stop()
 
 
@@ -135,7 +167,7 @@ def _reload(config: LiveConfig, log: Log) -> None:
 
 def _node(
     settings: Settings, kfactor: KFactor, archive: DiskArchive, log: FileLog, hooks: Hooks
-) -> tuple[Node, Forwarding]:
+) -> tuple[Node, Forwarding, House]:
     limits = Limits(idle=float(settings.tcpip_timeout)) if settings.tcpip_timeout > 0 else Limits()
     door, counters = Doorkeeper(limits), Counters()
     config = LiveConfig(settings, log.console, refresh=hooks.refresh)
@@ -143,15 +175,16 @@ def _node(
     forwarding = Forwarding(Node(archive, log, limits, door, config, counters), archive, converters.services)
     converters.forward_with(forwarding)
     archive.convert_with(converters)
+    house = House(archive, log, lambda: config.settings, lambda name: scripts.run_moment(name, config.settings))
     context = Context(
         config, kfactor, archive, log, door, counters, started=time.time(), stop=_stop, resume=forwarding.resume,
-        rules=converters.services,
+        rules=converters.services, keep_house=house.start,
     )  # fmt: skip
     commands = ServerCommands(context)
     scripts = ScriptsOf(lambda: _host(context, commands), converters.services)
     converters.script_with(scripts)
     commands.script_with(scripts)
-    return Node(archive, log, limits, door, config, counters, commands, scripts), forwarding
+    return Node(archive, log, limits, door, config, counters, commands, scripts), forwarding, house
 
 
 def _host(context: Context, commands: ServerCommands) -> Host:

@@ -31,9 +31,18 @@ _ORDER = re.compile(rf"{_COLUMN}( *, *{_COLUMN})*", re.IGNORECASE)
 class Cleaner:
     """Watches the free space of an archive's MAG devices whenever an object begins. Thread-safe."""
 
-    def __init__(self, archive: Deletable, threshold: int, order: str, clock: Callable[[], float] = time.time) -> None:
-        """`threshold` is in MB, 0 is never; `order` is LRUSort."""
+    def __init__(
+        self,
+        archive: Deletable,
+        threshold: int,
+        order: str,
+        clock: Callable[[], float] = time.time,
+        *,
+        key: str = "MAGDeviceThreshHold",
+    ) -> None:
+        """`threshold` is in MB, 0 is never; `key` is where it comes from; `order` is LRUSort."""
         self._archive = archive
+        self._key = key
         self.set_threshold(threshold, order)
         self._clock = clock
         self._lock = threading.Lock()
@@ -53,7 +62,7 @@ class Cleaner:
         with self._lock:
             busy = self._thread is not None and self._thread.is_alive()
             if not busy and not self._stopped and self._clock() >= self._due:
-                self._thread = threading.Thread(target=self._run, name="cleaner", daemon=True)
+                self._thread = threading.Thread(target=self.clean, name="cleaner", daemon=True)
                 self._thread.start()
 
     def stop(self) -> None:
@@ -68,13 +77,14 @@ class Cleaner:
         devices = self._archive.stores.devices
         return next((home for home in devices.magnetic if devices.free(home, fresh=fresh) < self._threshold), None)
 
-    def _run(self) -> None:
+    def clean(self) -> None:
+        """Delete until no device is below the threshold, or nothing is left that may go. Never raises."""
         log = self._archive.stores.log
         try:
             while not self._stopped and (home := self._low(fresh=True)) is not None:
                 count = self._delete_oldest(home)
                 if count is None:
-                    log.console(f"***{home.name.decode()} is below MAGDeviceThreshHold, and no old patient is on it")
+                    log.console(f"***{home.name.decode()} is below {self._key}, and no old patient is on it")
                     break
                 log.console(f"Deleted the oldest patient of {home.name.decode()}: {count} images")
             else:

@@ -50,6 +50,8 @@ class Context:
     """Make the server finish what is in flight and leave; returns at once."""
     resume: Callable[[], None] = lambda: None
     """Look at the forwarding queue again: somebody has changed it."""
+    keep_house: Callable[[], None] = lambda: None
+    """There is a log file now: start the housekeeping thread."""
     scripts: Scripts | None = None
     """Who runs Lua."""
     rules: Callable[[], Services] | None = None

@@ -16,12 +16,17 @@ MAX_LEVEL = 4
 
 
 def log_on_command(context: Context, arguments: str) -> str:
-    """`FILE` or `port`: normal lines go there too, to a UDP port of the operator's console if it is a number."""
+    """`FILE` or `port`: normal lines go there too, to a UDP port of the operator's console if it is a number.
+
+    With a log file the server keeps house: see `dgate.housekeeping`.
+    """
     target = arguments.strip()
     if target.isascii() and target.isdigit() and 0 < int(target[:6]) < 65536:
         context.log.add_console(LOOPBACK, int(target), context.settings.pacs_name)
         return ""
-    return _file(context, target, debug=False)
+    answer = _file(context, target, debug=False)
+    context.keep_house()
+    return answer
 
 
 def debuglog_on_command(context: Context, arguments: str) -> str:

@@ -42,6 +42,7 @@ class ScriptsOf:
         self._made: Engine | None = None
         self._turn = threading.Lock()
         self._shared = Session()
+        self._moments = Session()
         self._known: tuple[Settings, AssociationHooks | None] | None = None
 
     def run(self, script: Script, run: Run) -> Status:
@@ -79,6 +80,17 @@ class ScriptsOf:
             return execute_in(self._shared, self._engine(), self._services(), code)
         finally:
             self._turn.release()
+
+    def run_moment(self, name: str, settings: Settings) -> None:
+        """Run `nightly` or `background`, if it is there; both have one state. Only one thread does so. Never raises."""
+        if settings.ini.find(name, "lua") is None:
+            return
+        from dgate.lua.alone import execute_in
+        from dgate.lua.hooks import chunks_of
+
+        chunk = chunks_of(settings, (name,)).get(name)
+        if chunk is not None:
+            execute_in(self._moments, self._engine(), self._services(), chunk)
 
     def _hooks(self, settings: Settings) -> AssociationHooks | None:
         if not settings.ini.section("lua"):
