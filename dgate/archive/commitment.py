@@ -6,8 +6,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from dgate.dataset.model import DataSet
+from dgate.dataset.structure import DataSetError
 from dgate.encoding.elements import DEFLATED, IMPLICIT, IMPLICIT_LITTLE, Encoding, encode_element, encoding_of
-from dgate.encoding.sequences import DataSet, StructureError, encode_sequence, read_data_set
+from dgate.encoding.sequences import encode_sequence
 from dgate.interfaces import ActionFailure, QueryFailure, RetrieveFailure, StoredObject
 from dgate.record import dataclass
 
@@ -56,11 +58,11 @@ def parse_request(data: bytes, transfer_syntax: str) -> Request:
     if transfer_syntax == DEFLATED:
         raise ActionFailure(INVALID_ARGUMENT, "deflated action information is not supported")
     try:
-        found = read_data_set(data, encoding_of(transfer_syntax), frozenset({REFERENCED_SEQUENCE}))
-    except StructureError as fault:
+        found = DataSet.parse(data, encoding_of(transfer_syntax))
+    except DataSetError as fault:
         raise ActionFailure(INVALID_ARGUMENT, f"action information cannot be parsed: {fault}") from fault
     transaction = _uid(found, TRANSACTION)
-    items = found[REFERENCED_SEQUENCE].items if REFERENCED_SEQUENCE in found else ()
+    items = found.items(REFERENCED_SEQUENCE) or ()
     references = tuple(Reference(_uid(item, REFERENCED_CLASS), _uid(item, REFERENCED_INSTANCE)) for item in items)
     if not transaction or not references:
         raise ActionFailure(INVALID_ARGUMENT, f"no {'transaction UID' if references else 'object'} is named")
@@ -69,9 +71,8 @@ def parse_request(data: bytes, transfer_syntax: str) -> Request:
 
 def _uid(data_set: DataSet, tag: int) -> str:
     """A UID of at most the allowed length, so that an answer never gets longer than its question."""
-    element = data_set.get(tag)
-    text = "" if element is None else element.value.split(b"\0", 1)[0].strip(b" ").decode("latin-1")
-    return text[:MAX_UID]
+    value = data_set.raw(tag) or b""
+    return value.split(b"\0", 1)[0].strip(b" ").decode("latin-1")[:MAX_UID]
 
 
 def encode_report(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dgate.config.archiveoptions import ArchiveOptions
+from dgate.dataset.model import DataSet
+from dgate.dataset.structure import DataSetError
 from dgate.encoding.elements import DEFLATED, Encoding, encode_element, encoding_of
-from dgate.encoding.sequences import DataSet, StructureError, encode_sequence, read_data_set
+from dgate.encoding.sequences import encode_sequence
 from dgate.index.database.dialect import DIALECTS, Dialect
 from dgate.index.tables import Column, Table
 from dgate.interfaces import QueryFailure
@@ -50,16 +52,18 @@ def _read(identifier: bytes, transfer_syntax: str, table: Table) -> Mapping[int,
         raise QueryFailure(BAD_IDENTIFIER, "deflated identifiers are not supported")
     sequences = sorted({column.sequence for column in table.columns} - {ROOT})
     try:
-        root = read_data_set(identifier, encoding_of(transfer_syntax), frozenset(sequences))
-    except StructureError as fault:
+        root = DataSet.parse(identifier, encoding_of(transfer_syntax))
+    except DataSetError as fault:
         raise QueryFailure(BAD_IDENTIFIER, f"identifier cannot be parsed: {fault}") from fault
-    items = {tag: element.items[0] for tag in sequences if (element := root.get(tag)) is not None and element.items}
-    return {ROOT: root, **{tag: items.get(tag, {}) for tag in sequences}}
+    items = {tag: found[0] for tag in sequences if (found := root.items(tag))}
+    return {ROOT: root, **{tag: items.get(tag, DataSet()) for tag in sequences}}
 
 
 def _key(column: Column, place: DataSet) -> Key | None:
-    element = place.get(column.tag)
-    return None if element is None or element.items else Key(column.tag, element.vr, element.value)
+    tag = column.tag
+    if tag not in place or place.items(tag) is not None:
+        return None
+    return Key(tag, place.written_vr(tag), place.raw(tag) or b"")
 
 
 def _name(table: Table, column: Column) -> str:
