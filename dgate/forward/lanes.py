@@ -204,10 +204,12 @@ class Lane:
             transact(lambda connection: table.bury(connection, job, why))
         else:
             transact(lambda connection: table.finish(connection, job))
+        self._queues.failures.let_go(job)
         self._failures, self._hold_until, self._retry_at = 0, 0.0, 0.0
 
     def _pass_on(self, job: Job, lane: str, work: Work) -> None:
         self._queues.transact(lambda connection: table.hand_over(connection, job.id, lane, work))
+        self._queues.failures.let_go(job)
         self._queues.wake(lane)
 
     def _failed(self, job: Job, why: str) -> None:
@@ -223,8 +225,11 @@ class Lane:
             )
             self._failures = 0
             self._queues.transact(lambda connection: table.bury_held(connection, self.name, why))
+            with self._queues.reading() as connection:
+                self._queues.failures.take_up(connection)
 
     def _hold(self, job: Job, due: float, *, failed: bool, why: str) -> None:
         if job.state == WAITING:
             self._queues.log.console(f"Queue: holding processing of file {shown(job.label)}")
         self._queues.transact(lambda connection: table.hold(connection, job, due=due, failed=failed, why=why))
+        self._queues.failures.hold(job)

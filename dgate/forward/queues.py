@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
 from dgate.forward import table
+from dgate.forward.failurefiles import FailureFiles
 from dgate.forward.lanes import Lane, Worker
 from dgate.forward.links import Links
 from dgate.index.index import ReaderPool, driver_for
@@ -39,6 +40,7 @@ class Queues:
         self.log: Log = node.log
         self.workers: dict[str, Worker] = {}
         """Who carries out the jobs of a lane, by the beginning of its name."""
+        self.failures = FailureFiles(lambda: self.settings, LATER)
         self._node = node
         self._archive = archive
         self._readers = ReaderPool(archive.stores.options, keep=2)
@@ -109,6 +111,7 @@ class Queues:
         """Somebody has changed the table: forget what failed, and look. Raises `FAULTS`."""
         with self.reading() as connection:
             lanes = table.busy_lanes(connection) if table.exists(connection) else []
+            self.failures.take_up(connection)
         for name in lanes:
             self.wake(name)
             with self._lock:

@@ -114,6 +114,12 @@ def find(connection: Connection, limit: int) -> Iterator[Job]:
     return map(_job, connection.execute(sql))
 
 
+def held(connection: Connection) -> Iterator[Job]:
+    """All that is put aside, oldest first."""
+    sql = f"SELECT {_COLUMNS} FROM {TABLE} WHERE State = {VALUE} ORDER BY ID"  # noqa: S608 - constants
+    return map(_job, connection.execute(sql, (_bytes(HELD),)))
+
+
 def busy_lanes(connection: Connection) -> list[str]:
     """The lanes with something to do."""
     sql = f"SELECT DISTINCT Lane FROM {TABLE} WHERE State <> {VALUE}"  # noqa: S608 - constants

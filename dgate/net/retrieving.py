@@ -27,6 +27,8 @@ MAX_IDENTIFIER = 1 << 20
 MAX_COMMENT = 64
 UNABLE_TO_PROCESS, NOTHING_FOUND, STOPPED = 0xC001, 0xC004, 0xFE00
 """The last one also ends what was cancelled."""
+BLOCKED = 0xC013
+"""`RetrieveConverter0` does not want it."""
 _LARGEST = 0xFFFF
 
 
@@ -104,7 +106,8 @@ class Retrieval(ABC):
         outcome = self._outcome()
         log = self.link.node.log
         if outcome.comment:
-            log.console(f"{self.operation}: {outcome.comment}")
+            name = "Retrieve" if outcome.status == BLOCKED else self.operation
+            log.console(f"{name}: {outcome.comment}")
         if self.model:
             log.console(f"{self.operation} ({self.model})")
         self.link.node.counters.add(SENT, self.tally.completed)

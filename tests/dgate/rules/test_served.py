@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 CT_IMAGE, MR_IMAGE = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 STUDY_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+STUDY_MOVE, STUDY_GET = "1.2.840.10008.5.1.4.1.2.2.2", "1.2.840.10008.5.1.4.1.2.2.3"
 MR = changed(CT, t00080060=b"MR", t00080016=b"1.2.840.10008.5.1.4.1.1.4\0", t00080018=b"1.2.3.4")
 
 
@@ -153,3 +154,26 @@ def test_a_query_that_is_refused(server: Served) -> None:
 
     wait_for(lambda: status() == 0xC011)
     assert "O Queryconverter0.0: destroyed received image" in server.log.lines
+
+
+@pytest.mark.parametrize("service", [STUDY_MOVE, STUDY_GET])
+def test_a_retrieval_that_is_refused(server: Served, service: str) -> None:
+    (server.root / "acrnema.map").write_text("DEST 127.0.0.1 104 un\n")
+    server.edit('RetrieveConverter0 = ifequal "%V0010,0020","1CT1"; destroy\n')
+    keys = pydicom.Dataset()
+    keys.QueryRetrieveLevel, keys.PatientID = "PATIENT", "1CT1"
+
+    def status() -> int:
+        ae = AE("ASKER")
+        ae.add_requested_context(service)
+        association = ae.associate("127.0.0.1", server.port, ae_title="ORACLE")
+        if service == STUDY_MOVE:
+            answers = list(association.send_c_move(keys, "DEST", service))
+        else:
+            answers = list(association.send_c_get(keys, service))
+        association.release()
+        return int(answers[-1][0].Status)
+
+    wait_for(lambda: status() == 0xC013)
+    assert "O Retrieveconverter0.1: destroyed received image" in server.log.lines
+    assert "O Retrieve: operation blocked by script" in server.log.lines
