@@ -29,6 +29,7 @@ from dgate.record import replace
 if TYPE_CHECKING:
     from dgate.archive.clean import Cleaner
     from dgate.archive.incoming import Edit, Exports
+    from dgate.archive.recovery import Adopted
     from dgate.config.kfactor import KFactor
     from dgate.config.settings import Settings
     from dgate.query.outgoing import StoredFile
@@ -51,6 +52,8 @@ class DiskArchive:
         """The settings that everything here follows; `_settings` are those it is being made to follow."""
         self._adapting = threading.RLock()
         self._make_converters: Callable[[Settings], Converters | None] = lambda _settings: None
+        self.adopted: Adopted = []
+        """What was entered after a crash of the last run; see `recovery.py`."""
         self._cleaner = _make_cleaner(self, options)
         self._readers = ReaderPool(options)
         self._answer(options)
@@ -223,6 +226,7 @@ def open_archive(settings: Settings, kfactor: KFactor, log: Log) -> DiskArchive:
         ignore_threshold=options.ignore_threshold,
     )  # fmt: skip
     reader = FileReader(tables, options, RowMaker(tables))
-    for spool in devices.spools:
-        recover(spool, writer, reader, log)
-    return DiskArchive(options, tables, devices, writer, log)
+    adopted = [found for spool in devices.spools for found in recover(spool, writer, reader, log)]
+    archive = DiskArchive(options, tables, devices, writer, log)
+    archive.adopted = adopted
+    return archive

@@ -12,8 +12,11 @@ from dgate.index.index import FAULTS
 from dgate.index.rows import shown
 from dgate.interfaces import Log
 
+Adopted = list[tuple[bytes, Location]]
+"""SOP instance UIDs and places of the objects that were entered without what is queued with an object's rows."""
 
-def recover(spool: Spool, writer: Writer, reader: FileReader, log: Log) -> None:
+
+def recover(spool: Spool, writer: Writer, reader: FileReader, log: Log) -> Adopted:
     """Bring one device in order. Costs the listing of one folder when there is nothing to do.
 
     Does nothing while another process receives on the device. If the index cannot be used now, the journal stays for
@@ -23,27 +26,28 @@ def recover(spool: Spool, writer: Writer, reader: FileReader, log: Log) -> None:
         if not spool.lock_shared():
             log.console(f"Waiting for another process that has {spool.name.decode()} for itself")
             spool.share()
-        return
+        return []
     try:
-        sweep(spool, writer, reader, log)
+        return sweep(spool, writer, reader, log)
     finally:
         spool.share()
 
 
-def sweep(spool: Spool, writer: Writer, reader: FileReader, log: Log) -> None:
+def sweep(spool: Spool, writer: Writer, reader: FileReader, log: Log) -> Adopted:
     """The same for whoever has the device for himself."""
-    complete = True
+    complete, adopted = True, Adopted()
     for intention in spool.intentions():
-        complete &= _settle(intention, spool, writer, reader, log)
+        complete &= _settle(intention, spool, writer, reader, log, adopted)
     for name in spool.leftovers() if complete else ():
         spool.discard(name)
     if complete:
         spool.empty_journal()
     else:
         spool.keep_journal()
+    return adopted
 
 
-def _settle(intention: Intention, spool: Spool, writer: Writer, reader: FileReader, log: Log) -> bool:
+def _settle(intention: Intention, spool: Spool, writer: Writer, reader: FileReader, log: Log, adopted: Adopted) -> bool:
     """Look at one open intention; False if the index could not be asked or changed."""
     try:
         if intention.kind == OBSOLETE:
@@ -56,7 +60,7 @@ def _settle(intention: Intention, spool: Spool, writer: Writer, reader: FileRead
             spool.put(intention.aside, intention.path)
         if not spool.exists(intention.path):
             return True
-        return _adopt(intention.path, spool, writer, reader, log)
+        return _adopt(intention.path, spool, writer, reader, log, adopted)
     except FAULTS:
         return False
     except OSError as error:
@@ -84,7 +88,7 @@ def _finish_deletion(intention: Intention, spool: Spool, writer: Writer, reader:
         spool.remove(intention.path)
 
 
-def _adopt(path: bytes, spool: Spool, writer: Writer, reader: FileReader, log: Log) -> bool:
+def _adopt(path: bytes, spool: Spool, writer: Writer, reader: FileReader, log: Log, adopted: Adopted) -> bool:
     """Enter a file that was put into place: it is complete, or it would still be in the spool."""
     try:
         with os.fdopen(spool.open(path), "rb") as file:
@@ -92,8 +96,12 @@ def _adopt(path: bytes, spool: Spool, writer: Writer, reader: FileReader, log: L
     except NotDicomError as error:
         log.console(f"***Recovery of {shown(path)}: {error}")
         return True
-    entry = Entry(rows, InPlace(Location(spool.name, path)), path)
-    if writer.submit(entry) == Outcome.FAILED:
+    here, uid = Location(spool.name, path), rows.image[0] or b""
+    is_new = writer.location(uid) != here
+    outcome = writer.submit(Entry(rows, InPlace(here), path))
+    if outcome == Outcome.FAILED:
         return False
+    if outcome == Outcome.STORED and is_new:
+        adopted.append((uid, here))
     log.console(f"Recovered file: {os.fsdecode(spool.root + path)}")
     return True

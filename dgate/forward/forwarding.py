@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dgate.forward.queues import Queues
     from dgate.forward.requests import Requests
     from dgate.forward.table import Work
+    from dgate.index.database.base import Connection
     from dgate.interfaces import StoreRequest
     from dgate.net.node import Node
     from dgate.rules.interfaces import Services
@@ -81,11 +82,36 @@ class Forwarding:
         while not self._stopped.is_set():
             try:
                 if self._converters or _is_there(self._archive):
+                    self._queue_adopted()
                     self.queues.start()
             except FAULTS:  # whoever uses the database says what is wrong with it
                 self._stopped.wait(LOOK_EVERY)
             else:
                 return
+
+    def _queue_adopted(self) -> None:
+        """Objects whose rows did not make it before a crash lack their jobs as well. Raises `FAULTS`.
+
+        Who brought them is not known any more.
+        """
+        lanes, adopted = self._lanes(), self._archive.adopted
+        if not lanes or not adopted:
+            return
+        import time
+
+        from dgate.forward import table
+
+        queues = self.queues
+        queues.ensure()
+
+        def put(connection: Connection) -> None:
+            for uid, where in adopted:
+                work = self._work("", "", uid)(where)
+                for number, lane in lanes.items():
+                    table.insert(connection, next(queues.numbers), lane, {**work, "number": number}, time.time())
+
+        queues.transact(put)
+        adopted.clear()
 
     def resume(self) -> None:
         """Somebody has changed the queue: forget what failed, and look."""
@@ -118,7 +144,9 @@ class Forwarding:
             return None
         from dgate.forward.ticket import ExportTicket
 
-        return ExportTicket(self._all.queues, self._all.requests, lanes, pending, self._work(request, uid))
+        return ExportTicket(
+            self._all.queues, self._all.requests, lanes, pending, self._work(request.calling_ae, request.called_ae, uid)
+        )
 
     def finished(self) -> None:
         """See `Exports`."""
@@ -138,13 +166,13 @@ class Forwarding:
             self._planned = settings, lanes
         return lanes
 
-    def _work(self, request: StoreRequest, uid: bytes) -> Callable[[Location], Work]:
+    def _work(self, calling: str, called: str, uid: bytes) -> Callable[[Location], Work]:
         devices = self._archive.stores.devices
 
         def work(where: Location) -> Work:
             spool = devices.named(where.device)
             return {
-                "uid": uid.decode("latin-1"), "calling": request.calling_ae, "called": request.called_ae,
+                "uid": uid.decode("latin-1"), "calling": calling, "called": called,
                 "label": os.fsdecode((b"" if spool is None else spool.root) + where.path),
             }  # fmt: skip
 
