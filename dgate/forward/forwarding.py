@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -97,8 +98,6 @@ class Forwarding:
         lanes, adopted = self._lanes(), self._archive.adopted
         if not lanes or not adopted:
             return
-        import time
-
         from dgate.forward import table
 
         queues = self.queues
