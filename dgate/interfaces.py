@@ -18,7 +18,7 @@ Buffers = tuple[memoryview, memoryview]
 class Session:
     """What is remembered for the length of one association, for rules and scripts. Used by its thread alone."""
 
-    __slots__ = ("command", "ending", "number", "scripts", "variables")
+    __slots__ = ("command", "ending", "number", "scripts", "servers", "variables")
 
     def __init__(self) -> None:
         self.variables: dict[str, str] = {}
@@ -29,6 +29,8 @@ class Session:
         """That of the association."""
         self.command: object = None
         """The command set at hand."""
+        self.servers: int | None = None
+        """Which virtual servers the query at hand asks, one bit for each; None for all."""
         self.scripts: object = None
         """The state of its scripts."""
 
@@ -146,6 +148,23 @@ class Commitment(Protocol):
 
     def report(self, transfer_syntax: str) -> tuple[int, bytes]:
         """Event type and encoded event information, after `carry_out`."""
+
+
+class Others(Protocol):
+    """Nodes whose archives count as part of this one. Thread-safe."""
+
+    def find(
+        self,
+        model: QueryModel,
+        identifier: bytes,
+        transfer_syntax: str,
+        asker: Asker,
+        search: Callable[[QueryModel, bytes, str], Iterator[bytes]],
+    ) -> Iterator[bytes]:
+        """Our own answers, which `search` gives, and then theirs. Raises `QueryFailure` as that does."""
+
+    def fetch(self, identifier: bytes, transfer_syntax: str, asker: Asker) -> None:
+        """Have them send us what they have of this and we have not. Never raises for what they do."""
 
 
 class Archive(Protocol):

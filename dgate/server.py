@@ -33,9 +33,10 @@ if TYPE_CHECKING:
     from dgate.archive.archive import DiskArchive
     from dgate.config.settings import Settings
     from dgate.housekeeping import Housekeeping
-    from dgate.interfaces import Log
+    from dgate.interfaces import Log, Others
     from dgate.log import FileLog
     from dgate.lua.host import Host
+    from dgate.rules.interfaces import Services
 
 VERSION = "1.5.0e"
 """The version of Conquest that this server can take the place of."""
@@ -176,6 +177,7 @@ def _node(
     converters.forward_with(forwarding)
     archive.convert_with(converters)
     house = House(archive, log, lambda: config.settings, lambda name: scripts.run_moment(name, config.settings))
+    archive.ask_also(lambda current: _others(current, archive, forwarding, converters.services))
     context = Context(
         config, kfactor, archive, log, door, counters, started=time.time(), stop=_stop, resume=forwarding.resume,
         rules=converters.services, keep_house=house.start,
@@ -185,6 +187,18 @@ def _node(
     converters.script_with(scripts)
     commands.script_with(scripts)
     return Node(archive, log, limits, door, config, counters, commands, scripts), forwarding, house
+
+
+def _others(
+    settings: Settings, archive: DiskArchive, forwarding: Forwarding, services: Callable[[], Services]
+) -> Others | None:
+    """The virtual servers of a dicom.ini; nothing is loaded for none."""
+    if not any(f"VirtualServerFor{number}" in settings.ini for number in range(10)):
+        return None
+    from dgate.forward.virtual import VirtualServers, servers_of
+
+    servers = servers_of(settings)
+    return VirtualServers(servers, forwarding.node, archive, services) if servers else None
 
 
 def _host(context: Context, commands: ServerCommands) -> Host:

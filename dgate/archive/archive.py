@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from dgate.archive.recovery import Adopted
     from dgate.config.kfactor import KFactor
     from dgate.config.settings import Settings
+    from dgate.interfaces import Others
     from dgate.query.outgoing import StoredFile
-    from dgate.rules.asking import Sent
+    from dgate.rules.asking import Find, Sent
     from dgate.rules.converters import Converters
 
 
@@ -52,6 +53,8 @@ class DiskArchive:
         """The settings that everything here follows; `_settings` are those it is being made to follow."""
         self._adapting = threading.RLock()
         self._make_converters: Callable[[Settings], Converters | None] = lambda _settings: None
+        self._make_others: Callable[[Settings], Others | None] = lambda _settings: None
+        self._others: Others | None = None
         self.adopted: Adopted = []
         """What was entered after a crash of the last run; see `recovery.py`."""
         self._cleaner = _make_cleaner(self, options)
@@ -76,6 +79,10 @@ class DiskArchive:
         """Run the converters that this makes of the settings that are followed."""
         self._make_converters = make
 
+    def ask_also(self, make: Callable[[Settings], Others | None]) -> None:
+        """Let those that this makes of the settings that are followed add to queries and retrievals."""
+        self._make_others = make
+
     def export_with(self, exports: Exports) -> None:
         """Tell this of each object that is stored from now on."""
         with self._adapting:
@@ -94,6 +101,7 @@ class DiskArchive:
 
     def _take_over(self, settings: Settings) -> None:
         options, converters = options_from(settings), self._make_converters(settings)
+        self._others = self._make_others(settings)
         if converters is not self._stores.converters:
             self._stores = replace(self._stores, converters=converters)
         if options == self._stores.options:
@@ -131,12 +139,15 @@ class DiskArchive:
     ) -> Iterator[bytes]:
         """See `Archive`."""
         self._adapt()
-        converters = self._stores.converters
+        converters, others = self._stores.converters, self._others
+        search: Find = self._finder.find
+        if others is not None and asker is not None and model != "worklist":
+            search = _with(others, asker, search)
         if converters is None or asker is None:
-            return self._finder.find(model, identifier, transfer_syntax)
+            return search(model, identifier, transfer_syntax)
         from dgate.rules import asking
 
-        return asking.find(converters, asker, model, identifier, transfer_syntax, self._finder.find)
+        return asking.find(converters, asker, model, identifier, transfer_syntax, search)
 
     def select(
         self, identifier: bytes, transfer_syntax: str, asker: Asker | None = None, destination: str = ""
@@ -151,6 +162,8 @@ class DiskArchive:
                 converters, asker, RETRIEVE, identifier, transfer_syntax,
                 blocked=RETRIEVE_BLOCKED, destination=destination,
             )  # fmt: skip
+        if self._others is not None and asker is not None:
+            self._others.fetch(identifier, transfer_syntax, asker)
         return self._retriever.select(identifier, transfer_syntax)
 
     def open(self, stored: StoredObject, asker: Asker | None = None, destination: str = "") -> StoredFile | Sent:
@@ -178,6 +191,11 @@ class DiskArchive:
         self._readers.close()
         for spool in self._stores.devices.spools:
             spool.close()
+
+
+def _with(others: Others, asker: Asker, search: Find) -> Find:
+    """The same search, and what others have."""
+    return lambda model, identifier, transfer_syntax: others.find(model, identifier, transfer_syntax, asker, search)
 
 
 def _wanted(tables: Tables, syntax: Syntax) -> frozenset[int]:

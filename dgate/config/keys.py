@@ -25,8 +25,9 @@ NUMBERED = _spellings("""
     ExportConverter ExportModality ExportStationName ExportCallingAE ExportCalledAE ExportFilter
     QueryConverter WorkListQueryConverter RetrieveConverter RetrieveResultConverter QueryResultConverter
     ModalityWorkListQueryResultConverter RejectedImageConverter RejectedImageWorkListConverter
-    RegenConverter ArchiveConverter MoveDeviceConverter MergeSeriesConverter MergeStudiesConverter
+    RegenConverter RegenFailConverter ArchiveConverter MoveDeviceConverter MergeSeriesConverter MergeStudiesConverter
     CompressionConverter VirtualServerFor VirtualServerPerSeries
+    VirtualServerQueryConverter VirtualServerQueryResultConverter
 """)
 """Known with a number behind."""
 

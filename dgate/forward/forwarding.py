@@ -50,7 +50,8 @@ class Forwarding:
 
     def __init__(self, node: Node, archive: DiskArchive, services: Callable[[], Services]) -> None:
         """`services` gives those of the converters, whether there are import converters or not."""
-        self._node = node
+        self.node = node
+        """As associations of ours see it."""
         self._archive = archive
         self._services = services
         self._lock = threading.Lock()
@@ -71,7 +72,7 @@ class Forwarding:
         """Finish what is in hand; what waits is in the database."""
         self._stopped.set()
         if self._starter is not None:
-            self._starter.join(self._node.limits.grace)
+            self._starter.join(self.node.limits.grace)
         with self._lock:
             parts = self._parts
         if parts is not None:
@@ -155,11 +156,11 @@ class Forwarding:
             try:
                 parts.requests.flush()
             except FAULTS as fault:
-                self._node.log.console(f"***Queue: {fault}")
+                self.node.log.console(f"***Queue: {fault}")
 
     def _lanes(self) -> dict[int, str]:
         """The lane that each export converter begins in, as dicom.ini is now."""
-        settings, (known, lanes) = self._node.config.settings, self._planned
+        settings, (known, lanes) = self.node.config.settings, self._planned
         if settings is not known:
             lanes = {number: first_lane(settings, number) for number in self._converters if has_line(settings, number)}
             self._planned = settings, lanes
@@ -192,10 +193,10 @@ class Forwarding:
         from dgate.forward.requests import Requests
         from dgate.forward.visited import Visits
 
-        visits, queues = Visits(), Queues(self._node, self._archive)
-        exporter = Exporter(self._node, self._archive, self._services, visits)
-        queues.workers |= {EXPORT: exporter, TO: exporter, LATER: Later(self._node, self._archive, self._services)}
-        return _Parts(Immediate(self._node, visits), exporter, queues, Requests(queues))
+        visits, queues = Visits(), Queues(self.node, self._archive)
+        exporter = Exporter(self.node, self._archive, self._services, visits)
+        queues.workers |= {EXPORT: exporter, TO: exporter, LATER: Later(self.node, self._archive, self._services)}
+        return _Parts(Immediate(self.node, visits), exporter, queues, Requests(queues))
 
 
 def first_lane(settings: Settings, number: int) -> str:

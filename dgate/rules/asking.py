@@ -49,6 +49,7 @@ def keys_for(
     destination: str = "",
 ) -> bytes:  # fmt: skip
     """The keys as the hook leaves them. Raises `QueryFailure` with the status `blocked` if it destroys them."""
+    asker.session.servers = None
     changed = _changed(converters, asker, hook, identifier, transfer_syntax, destination)
     if changed is None:
         raise QueryFailure(blocked, "operation blocked by script")

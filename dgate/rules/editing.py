@@ -137,19 +137,32 @@ def fix_kodak(run: Run, word: str, _text: str) -> Status:
     """A patient ID of 8 digits loses the 0 before it."""
     run.operator(f"{run.where} executes: {word}")
     patient = run.subject.attribute(PATIENT_ID)
-    if _is_number(patient, 8) and patient.startswith("0") and int(patient) > KODAK_LEAST:
-        run.subject.data.set_text(PATIENT_ID, patient[1:])
-        run.debug(f"Fixed patient ID from kodak, now {patient[1:]} ")
+    fixed = fixed_from_kodak(patient)
+    if fixed != patient:
+        run.subject.data.set_text(PATIENT_ID, fixed)
+        run.debug(f"Fixed patient ID from kodak, now {fixed} ")
     return Status.NEXT
+
+
+def fixed_from_kodak(patient: str) -> str:
+    """A patient ID after `fixkodak`."""
+    is_one = _is_number(patient, 8) and patient.startswith("0") and int(patient) > KODAK_LEAST
+    return patient[1:] if is_one else patient
+
+
+def fixed_to_kodak(patient: str) -> str:
+    """A patient ID after `unfixkodak`."""
+    return f"0{patient}" if _is_number(patient, 7) and int(patient) > KODAK_LEAST else patient
 
 
 def unfix_kodak(run: Run, word: str, _text: str) -> Status:
     """A patient ID of 7 digits gets it back."""
     run.operator(f"{run.where} executes: {word}")
     patient = run.subject.attribute(PATIENT_ID)
-    if _is_number(patient, 7) and int(patient) > KODAK_LEAST:
-        run.subject.data.set_text(PATIENT_ID, "0" + patient)
-        run.debug(f"Fixed patient ID to kodak, now 0{patient}")
+    fixed = fixed_to_kodak(patient)
+    if fixed != patient:
+        run.subject.data.set_text(PATIENT_ID, fixed)
+        run.debug(f"Fixed patient ID to kodak, now {fixed}")
     return Status.NEXT
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dgate.config.converters.forms import STORAGE, texts_of
+from dgate.dataset.formatting import leading_integer
 from dgate.rules.conditions import TESTS
 from dgate.rules.outcome import Status
 
 if TYPE_CHECKING:
     from dgate.rules.run import Run
+
+MOST_SERVERS = 10
+"""Virtual servers have the numbers 0 to 9."""
 
 
 def condition(run: Run, word: str, text: str) -> Status:
@@ -83,14 +87,20 @@ def testmode(run: Run, word: str, text: str) -> Status:
 
 
 def virtual_server(run: Run, word: str, text: str) -> Status:
-    """Which virtual servers a query asks."""
-    run.operator(f"{run.where}: enables virtual server {text[len(word) :]}")
+    """Have a query or a retrieval ask this virtual server, and of the others those that were named so too."""
+    argument, session = text[len(word) :], run.association.session
+    run.operator(f"{run.where}: enables virtual server {argument}")
+    number = leading_integer(argument)
+    if 0 <= number < MOST_SERVERS:
+        session.servers = (session.servers or 0) | 1 << number
     return Status.NEXT
 
 
 def virtual_server_mask(run: Run, word: str, text: str) -> Status:
-    """The same for all of them at once."""
-    run.operator(f"{run.where}: sets virtual server mask to {text[len(word) :]}")
+    """The same for all of them at once: one bit for each."""
+    argument = text[len(word) :]
+    run.operator(f"{run.where}: sets virtual server mask to {argument}")
+    run.association.session.servers = max(leading_integer(argument), 0)
     return Status.NEXT
 
 
