@@ -23,6 +23,7 @@ _KEY = re.compile(r"([A-Za-z]+Converter)(\d{1,9})")
 _IMPORT, _EXPORT, _COMPRESSION = "importconverter", "exportconverter", "compressionconverter"
 _SCRIPT = re.compile(r"(?:call )?([^\s\"%;(]+)(?:\(.*\))?", re.IGNORECASE | re.DOTALL)
 IN_CONTAINER = "/conquest/"
+NO_COMMENT = "the server knows no comments: this line is an error in its log at each image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,10 @@ def check(instance: Instance) -> list[Remark]:
 def check_one(instance: Instance, line: str) -> list[Remark]:
     """The same for one import converter that is not in the file yet."""
     files = _read(instance)
+    if line.startswith("#"):
+        return [Remark(str(FILE), 1, 1, NO_COMMENT, wrong=False)]
     text = as_line(line)
-    found = check_line(text, files.known) if not line.startswith("#") else []
-    return [*_remarks(str(FILE), found), *_of_references(files, str(FILE), 1, text)]
+    return [*_remarks(str(FILE), check_line(text, files.known)), *_of_references(files, str(FILE), 1, text)]
 
 
 def not_checked() -> str:
@@ -105,6 +107,8 @@ def _of_converters(files: _Files) -> Iterator[Remark]:
     most = files.ini.find("ImportConverters")
     lines = files.converters.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     for row in rows_of(files.converters):
+        if row.kind == "comment":
+            yield Remark(name, row.number + 1, 1, NO_COMMENT, wrong=False)
         if row.kind != "converter":
             continue
         line, text = row.number + 1, as_line(row.text)

@@ -43,7 +43,7 @@ class Row:
     text: str
     """What the server is given: without the blanks around it, and without quotes that enclose it."""
     kind: str
-    """converter, comment or empty; the last two use up a number as well."""
+    """converter, comment or empty; the last two use up a number as well, and a comment is an error in the log."""
 
 
 def rows_of(data: bytes) -> list[Row]:
@@ -52,10 +52,10 @@ def rows_of(data: bytes) -> list[Row]:
 
 
 def _row(number: int, key: bytes) -> Row:
-    if key.startswith(b";"):
-        return Row(number, as_line_text(key.partition(b": ")[2].rstrip(b"\n")), "comment")
     entry = IniFile.parse(key).find(f"ImportConverter{number}", "")
     text = "" if entry is None else entry.value
+    if text.startswith("#"):
+        return Row(number, text, "comment")
     return Row(number, text, "converter" if text else "empty")
 
 

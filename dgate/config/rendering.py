@@ -42,19 +42,13 @@ def render_dicom_ini(
 def converter_lines(converters: bytes) -> list[bytes]:
     """One line of dicom.ini per line of converters.txt, numbered from 0 as the wrapper does.
 
-    A line that begins with `#` uses up its number but becomes a comment: as a converter it would be an error in the log
-    at each image. An empty line uses up its number too, and is a converter that does nothing.
+    An empty line uses up its number, and is a converter that does nothing. One that begins with `#` does so too, but
+    the language knows no comments: it is an error in the log at each image, as with the original.
     """
     rows = converters.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     if not rows[-1]:
         rows.pop()
-    return [_converter_line(number, row.strip(_BLANKS)) for number, row in enumerate(rows)]
-
-
-def _converter_line(number: int, row: bytes) -> bytes:
-    if row.startswith(b"#"):
-        return b"; ImportConverter%d: %s\n" % (number, row)
-    return b"ImportConverter%d = %s\n" % (number, row)
+    return [b"ImportConverter%d = %s\n" % (number, row.strip(_BLANKS)) for number, row in enumerate(rows)]
 
 
 def _section_again(filled: bytes) -> bytes:

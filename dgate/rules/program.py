@@ -62,8 +62,7 @@ class Line:
     def run(self, run: Run) -> Status:
         """Carry out the statements in turn. Never raises for what is in a line or in an object."""
         if run.depth > MAX_DEPTH:
-            run.error(f"lines call one another more than {MAX_DEPTH} deep")
-            return Status.NEXT
+            return _too_deep(run)
         if len(self.text) > MAX_LINE:
             run.error(f"a line of more than {MAX_LINE} characters")
             return Status.NEXT
@@ -106,6 +105,17 @@ def _execute(step: Step, run: Run) -> Status:
         reason = fault.strerror if isinstance(fault, OSError) else str(fault)
         run.error(f"{reason}: {step.template.literal or step.template.beginning}")
         return Status.NEXT
+
+
+def _too_deep(run: Run) -> Status:
+    """Said once for an object: calls that branch would say it millions of times. Each counts as a statement."""
+    if not run.budget.too_deep:
+        run.budget.too_deep = True
+        run.error(f"lines call one another more than {MAX_DEPTH} deep")
+    if run.budget.left <= 0:
+        return _exhausted(run)
+    run.budget.left -= 1
+    return Status.NEXT
 
 
 def _exhausted(run: Run) -> Status:

@@ -25,10 +25,12 @@ LITERAL, OWN, RECEIVED = range(3)
 class Budget:
     """How many statements are left."""
 
-    __slots__ = ("left",)
+    __slots__ = ("left", "too_deep")
 
     def __init__(self, left: int = MAX_STATEMENTS) -> None:
         self.left = left
+        self.too_deep = False
+        """Whether the log says already that lines call one another too deep."""
 
 
 class Run:

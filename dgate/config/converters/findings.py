@@ -53,7 +53,7 @@ NOTHING = Known()
 
 
 def check_file(content: bytes, known: Known = NOTHING, *, kind: Kind = IMPORT) -> list[Finding]:
-    """The findings in a converters.txt. Empty lines and those that begin with `#` are comments there."""
+    """The findings in a converters.txt, or in a file of lines, where those that begin with `#` or `;` are comments."""
     found: list[Finding] = []
     for number, row in enumerate(content.removeprefix(_BOM).split(b"\n"), start=1):
         text = row.removesuffix(b"\r").decode("latin-1")

@@ -9,7 +9,7 @@ import pytest
 
 pytest.register_assert_rewrite("tests.dgate.conformance.converter_site")
 
-from tests.dgate.conformance.converter_site import ConverterSite  # noqa: E402 - only now
+from tests.dgate.conformance.converter_site import ConverterSite, InstanceSite  # noqa: E402 - only now
 from tests.dgate.conformance.node import Node, running  # noqa: E402
 
 StartNode = Callable[..., Node]
@@ -39,6 +39,15 @@ def node(start_node: StartNode) -> Node:
 def converter_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConverterSite]:
     """One server process for all cases of a module of converters."""
     site = ConverterSite(tmp_path_factory.mktemp("site"))
+    site.start()
+    yield site
+    site.stop()
+
+
+@pytest.fixture(scope="module")
+def instance_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InstanceSite]:
+    """The same for an instance that `dgate.start` runs."""
+    site = InstanceSite(tmp_path_factory.mktemp("instance"))
     site.start()
     yield site
     site.stop()

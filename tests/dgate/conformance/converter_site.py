@@ -6,12 +6,13 @@ Nothing of the server is imported: it is started as an operator would, and seen 
 from __future__ import annotations
 
 import itertools
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -26,7 +27,8 @@ from pynetdicom import AE, build_context
 from tests.ports import free_port
 
 REPOSITORY = Path(__file__).parents[3]
-CONFIG = REPOSITORY / "templates" / "mount" / "config"
+TEMPLATES = REPOSITORY / "templates" / "mount"
+CONFIG = TEMPLATES / "config"
 INI = """[sscscp]
 MicroPACS = sscscp
 MyACRNema = ORACLE
@@ -121,9 +123,12 @@ class ConverterSite:
             [*words, "-v", "-r"], cwd=self.folder, env=environment, capture_output=True, timeout=60, check=False
         )
         assert made.returncode == 0, made
+        self._launch([*words, "-v", "-q127.0.0.1"], environment)
+
+    def _launch(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
         with self.output.open("wb") as out:
             self.process = subprocess.Popen(
-                [*words, "-v", "-q127.0.0.1"], cwd=self.folder, env=environment, stdout=out, stderr=subprocess.STDOUT
+                words, cwd=self.folder, env=environment, stdout=out, stderr=subprocess.STDOUT
             )
         self.wait(self._listens)
 
@@ -153,6 +158,9 @@ class ConverterSite:
         """Make these the import converters of the running server, and these the other keys and sections."""
         numbered = "".join(f"ImportConverter{number} = {line}\n" for number, line in enumerate(converters))
         self._write(numbered + ini)
+        self._read_again()
+
+    def _read_again(self) -> None:
         before = self.log().count(SETTLED)
         assert self.process is not None
         self.process.send_signal(signal.SIGHUP)
@@ -226,6 +234,30 @@ class ConverterSite:
         return self.send(ct() if of is None else of, calling, called)
 
 
+class InstanceSite(ConverterSite):
+    """The same in an instance's folder, as the templates make one; its lines stand in converters.txt."""
+
+    def __init__(self, folder: Path) -> None:
+        shutil.copytree(TEMPLATES, folder / "mount")
+        self.folder = folder
+        self.port = free_port()
+        self.output = folder / "stdout"
+        self.process = None
+        self._read = 0
+
+    def start(self) -> None:
+        environment = {
+            "PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin", "AETITLE": "ORACLE", "PORT": str(self.port),
+            "LISTEN": "127.0.0.1",
+        }  # fmt: skip
+        self._launch([sys.executable, "-m", "dgate.start"], environment)
+
+    def convert(self, content: bytes) -> None:
+        """Make this the converters.txt of the running server."""
+        (self.folder / "mount/config/converters.txt").write_bytes(content)
+        self._read_again()
+
+
 @dataclass(frozen=True)
 class Case:
     """Converters, an object they are run on, and what the reference says comes of it.
@@ -259,6 +291,6 @@ def hold(site: ConverterSite, case: Case) -> None:
         assert case.check(seen.stored), seen.stored
 
 
-def named(*cases: Case) -> Any:
+def named(*cases: Case) -> pytest.MarkDecorator:
     """A decorator that makes a test of each."""
     return pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in cases])

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pydicom
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage, MRImageStorage, Verification  # type: ignore[attr-defined]
 
 from tests.ports import free_port
+
+if TYPE_CHECKING:
+    import pydicom
 
 SYNTAXES = [
     "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70",
@@ -62,12 +64,13 @@ def receiver(*sops: Any) -> Iterator[Receiver]:
     ae.require_called_aet = False
     for sop in (Verification, *(sops or (CTImageStorage, MRImageStorage))):
         ae.add_supported_context(sop, SYNTAXES)
-    handlers = [
+    handlers: list[Any] = [
         (evt.EVT_REQUESTED, made._requested),
         (evt.EVT_C_STORE, made._stored),
         (evt.EVT_RELEASED, lambda _event: made.ended.append("released")),
     ]
     server = ae.start_server(("127.0.0.1", made.port), block=False, evt_handlers=handlers)
+    assert server is not None
     try:
         yield made
     finally:

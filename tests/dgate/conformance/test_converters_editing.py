@@ -1,6 +1,9 @@
 """conquest-converters.md section 6, the commands that change elements: set, setifempty, delete, newuids, scrub."""
+# ruff: noqa: E501 - a case is a line
 
 from __future__ import annotations
+
+from functools import partial
 
 import pydicom
 
@@ -14,6 +17,10 @@ def raw(found: pydicom.Dataset, tag: int) -> bytes:
     value = found.get_item(tag).value
     assert isinstance(value, bytes)
     return value
+
+
+def has_comment(wanted: str, found: pydicom.Dataset) -> bool:
+    return bool(found.PatientComments == wanted)
 
 
 def uids(found: pydicom.Dataset) -> list[str]:
@@ -84,7 +91,7 @@ def sets(text: str, **more: object) -> Case:
     *[
         Case(
             f"format {form} of {value}", [f'set 0010,4000 format "{form}" to "{value}"'], None,
-            check=lambda found, wanted=wanted: found.PatientComments == wanted,
+            check=partial(has_comment, wanted),
         )
         for form, value, wanted in [
             ("%%05d", "42", "00042"), ("%%x", "255", "ff"), ("%%.2f", "3.14159", "3.14"), ("<%%s>", "a b", "<a b>"),

@@ -1,4 +1,5 @@
 """conquest-converters.md sections 11.1 to 11.4 and 11.6: Lua in converter lines and files."""
+# ruff: noqa: E501 - a case is a line
 
 from __future__ import annotations
 
@@ -58,7 +59,7 @@ def uids(found: pydicom.Dataset) -> list[str]:
     Case("a missing file with an argument", ["nosuch.lua(1)"], ["*** IC0.0 error: nosuch.lua(1)"]),
     Case("destroy", ["lua \"destroy() print('on')\"; nop y", "nop z"], ["on"], kept=False),
     Case("reject", ["lua \"reject() print('on')\"; nop y", "nop z"], ["on"], kept=False, status=0x0110),
-    Case("retry", ["lua \"retry()\"; nop y"], None),
+    Case("retry", ['lua "retry()"; nop y'], None),
     Case("script destroy", ["lua \"script('destroy')\"; nop y"], [], kept=False),
     Case("script reject", ["lua \"script('reject')\"; nop y"], [], kept=False, status=0x0110),
     Case("script stop", ["lua \"script('stop')\"; nop y", "nop z"], ["IC1.0: nop z"]),
@@ -172,10 +173,10 @@ def test_an_error_in_a_file(converter_site: ConverterSite, content: str, fault: 
     seen = converter_site.run("wrong.lua; nop y")
     assert seen.status == 0
     assert seen.path is not None
-    assert short(seen.log)[-2:] == [
-        f"*** lua run error {converter_site.folder}/wrong.lua:{fault} in 'dofile(Global.basedir..'wrong.lua')'",
-        "IC0.1: nop y",
-    ]
+    said, then = short(seen.log)[-2:]
+    assert said.startswith("*** lua run error ")  # Lua shows the end of a long path
+    assert said.endswith(f"/wrong.lua:{fault} in 'dofile(Global.basedir..'wrong.lua')'")
+    assert then == "IC0.1: nop y"
 
 
 def test_a_state_lasts_as_long_as_the_association(converter_site: ConverterSite) -> None:

@@ -1,4 +1,5 @@
 """conquest-converters.md sections 1 and 2: where lines come from, their filters, and what happens around them."""
+# ruff: noqa: E501 - a case is a line
 
 from __future__ import annotations
 

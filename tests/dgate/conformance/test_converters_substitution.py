@@ -1,4 +1,5 @@
 """conquest-converters.md section 4: `%` items, tag paths, modifiers."""
+# ruff: noqa: E501 - a case is a line
 
 from __future__ import annotations
 

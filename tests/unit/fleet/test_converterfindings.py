@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from conquestctl.errors import InvalidError
 from conquestctl.fleet import luasyntax
-from conquestctl.fleet.converterfindings import check, check_one, not_checked
+from conquestctl.fleet.converterfindings import NO_COMMENT, check, check_one, not_checked
 from conquestctl.fleet.instance import Instance
 from tests.unit.fleet.support import make
 
@@ -38,6 +38,12 @@ def test_a_new_instance_has_nothing_wrong(instance: Instance) -> None:
     assert found(instance) == []
     example = (instance.folder / "mount/config/converters.example.txt").read_bytes()
     (instance.folder / CONVERTERS).write_bytes(example)
+    rows = example.split(b"\n")
+    comments = [number for number, row in enumerate(rows, start=1) if row.startswith(b"#")]
+    assert [(one.line, one.message, one.wrong) for one in check(instance)] == [
+        (number, NO_COMMENT, False) for number in comments
+    ]
+    (instance.folder / CONVERTERS).write_bytes(b"\n".join(row for row in rows if not row.startswith(b"#")))
     assert found(instance) == []
 
 
@@ -137,7 +143,7 @@ def test_without_lua_it_is_said_that_scripts_were_not_checked(
 
 
 def test_one_line_is_checked_before_it_is_there(instance: Instance) -> None:
-    assert [one.message for one in check_one(instance, "# a comment")] == []
+    assert [one.message for one in check_one(instance, "# a comment")] == [NO_COMMENT]
     assert ["else" in one.message for one in check_one(instance, "nop; else")] == [True]
 
 
