@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from dgate.archive.compression import decide
@@ -11,20 +12,28 @@ from dgate.rules.outcome import Status
 if TYPE_CHECKING:
     from dgate.rules.run import Run
 
+_PRIVATE = re.compile(r"n[1-4j]", re.IGNORECASE)
+"""NKI's own compression, which the original undoes when it writes the file."""
+
 
 def compression(run: Run, word: str, text: str) -> Status:
-    """The object as one of the codes of IncomingCompression says."""
-    code, subject = text[len(word) :].strip(), run.subject
-    if compress_by_script(run.services, code, subject, run.association, run):
+    """The object as one of the codes of IncomingCompression says; `sN` is a line of its own."""
+    code = text[len(word) :].strip()
+    if compress_by_script(run.services, code, run.subject, run.association, run) or _by_code(run, code):
         run.operator(f"{run.where}: compression to {code}")
-        return Status.NEXT
-    target = decide(code, subject.transfer_syntax)
-    if target.line or not _is_code(code):
+    else:
         run.operator(f"**** {run.where}: compression to {code} failed")
-        return Status.NEXT
-    subject.written_syntax = target.transfer_syntax
-    run.operator(f"{run.where}: compression to {code}")
     return Status.NEXT
+
+
+def _by_code(run: Run, code: str) -> bool:
+    if _PRIVATE.match(code):
+        code = "un"
+    target = decide(code, run.subject.transfer_syntax)
+    if target.line or not _is_code(code):
+        return False
+    run.subject.written_syntax = target.transfer_syntax
+    return True
 
 
 def _is_code(code: str) -> bool:

@@ -15,7 +15,7 @@ from dgate.rules.hooks import COMPRESSION, NAMES, REJECTED, UNLISTED, compress_b
 from dgate.rules.lines import Library
 from dgate.rules.outcome import FINAL, Outcome, Status, outcome_of
 from dgate.rules.run import Run, shown
-from dgate.rules.scripts import Chunk
+from dgate.rules.scripts import Chunk, line_of
 from dgate.rules.subject import MODALITY, RECEIVED, STATION
 from dgate.rules.verbs import IMPORT_VERBS
 
@@ -144,17 +144,11 @@ class Rules:
         return found
 
     def _line(self, ini: IniFile, name: str, cut: set[str]) -> Line | Chunk | None:
-        """A script of section `[lua]` goes before the line of that name, whatever its filters."""
-        chunk = ini.find(name, "lua")
-        if chunk is not None:
-            return Chunk(as_line(chunk.value))
+        line = line_of(ini, name, self.services.library)
         entry = ini.find(name)
-        if entry is None:
-            return None
-        text = as_line(entry.value)
-        if len(text) > MAX_VALUE:
+        if entry is not None and not isinstance(line, Chunk) and len(as_line(entry.value)) > MAX_VALUE:
             cut.add(name)
-        return self.services.library.line(text[:MAX_VALUE])
+        return line
 
 
 def _count(ini: IniFile) -> int:

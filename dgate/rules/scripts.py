@@ -7,11 +7,15 @@ import re
 from typing import TYPE_CHECKING
 
 from dgate.config.converters.forms import SCRIPT
+from dgate.config.converters.grammar import MAX_VALUE, as_line
 from dgate.rules.interfaces import Script
 from dgate.rules.outcome import FINAL, Status
 from dgate.rules.quoting import for_line, for_lua
 
 if TYPE_CHECKING:
+    from dgate.config.inifile import IniFile
+    from dgate.rules.lines import Library
+    from dgate.rules.program import Line
     from dgate.rules.run import Run
 
 _CALLED = re.compile(r"([^(]*)(?:\((.*)\))?", re.DOTALL)
@@ -69,6 +73,15 @@ class Chunk:
     def run(self, run: Run) -> Status:
         """See `Line`."""
         return _start(run, self._script)
+
+
+def line_of(ini: IniFile, name: str, library: Library) -> Line | Chunk | None:
+    """What a key of dicom.ini runs: a script of section `[lua]` goes before the line of that name."""
+    chunk = ini.find(name, "lua")
+    if chunk is not None:
+        return Chunk(as_line(chunk.value))
+    entry = ini.find(name)
+    return None if entry is None else library.line(as_line(entry.value)[:MAX_VALUE])
 
 
 def _start(run: Run, made: Script) -> Status:

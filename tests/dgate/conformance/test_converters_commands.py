@@ -17,6 +17,12 @@ HERE = "{folder}"
     Case("nop", ["nop"], ["IC0.0: nop"]),
     Case("compression un", ["compression un"], ["IC0.0: compression to un"]),
     Case("compression zz", ["compression zz; nop"], ["**** IC0.0: compression to zz failed", "IC0.1: nop"]),
+    Case("compression n4", ["compression n4"], ["IC0.0: compression to n4"]),
+    Case("compression by a line", ["compression s3; nop %VPatientComments"], [
+        "Compressionconverter3.0: nop hi", 'Compressionconverter3.1 executes: set 0010,4000 to "x"',
+        "IC0.0: compression to s3", "IC0.1: nop x",
+    ], ini='CompressionConverter3 = nop hi; set 0010,4000 to "x"\n', check=lambda found: found.PatientComments == "x"),
+    Case("compression by no line", ["compression s4"], ["**** IC0.0: compression to s4 failed"]),
     Case("storage", ["storage MAG1"], ["IC0.0: sets preferred storage to MAG1"]),
     Case("testmode", ["testmode abc"], ["IC0.0: sets testmode to abc"]),
     Case("virtualserver", ["virtualserver 3; virtualservermask 7"], [
