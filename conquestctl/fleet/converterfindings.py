@@ -248,4 +248,4 @@ def _of_scripts(files: _Files) -> Iterator[Remark]:
                 if fault is not None:
                     yield Remark(name, fault[0], 1, f"Lua: {fault[1]}", wrong=True)
             elif f"scripts/{path.name}".encode() in files.converters + files.template:
-                yield from _remarks(name, check_file(path.read_bytes(), _with_files(files)))
+                yield from _remarks(name, check_file(path.read_bytes(), _with_files(files), called=True))

@@ -11,7 +11,7 @@ from typing import Literal
 
 from dgate.config.converters import commands
 from dgate.config.converters.commands import CONDITIONS, OPEN, WORD, identify
-from dgate.config.converters.forms import DELETE, FORMS, HEX, expected
+from dgate.config.converters.forms import DELETE, FORMS, HEX, expected, texts_of
 from dgate.config.converters.grammar import MAX_LINE, MAX_VALUE, Statement, split
 from dgate.config.converters.items import scan
 from dgate.config.dictionary import Dictionary
@@ -21,6 +21,7 @@ Kind = Literal["import", "export"]
 IMPORT: Kind = "import"
 EXPORT: Kind = "export"
 
+_ITEM = re.compile(r"(\.([0-9]{1,9}|\*))?")
 _KEYWORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _NO_TAG = re.compile(r"[*/(]*([A-Za-z][A-Za-z0-9]*)")
 _SCRIPT_FILE = re.compile(r"[^\s\"%;]*\.lua(?:\(.*\))?", re.IGNORECASE | re.DOTALL)
@@ -52,8 +53,11 @@ class Known:
 NOTHING = Known()
 
 
-def check_file(content: bytes, known: Known = NOTHING, *, kind: Kind = IMPORT) -> list[Finding]:
-    """The findings in a converters.txt, or in a file of lines, where those that begin with `#` or `;` are comments."""
+def check_file(content: bytes, known: Known = NOTHING, *, called: bool = False) -> list[Finding]:
+    """The findings in a converters.txt, or in a file of lines that another one calls: its lines may be longer.
+
+    Lines that begin with `#` are left out: in a called file they are comments.
+    """
     found: list[Finding] = []
     for number, row in enumerate(content.removeprefix(_BOM).split(b"\n"), start=1):
         text = row.removesuffix(b"\r").decode("latin-1")
@@ -62,17 +66,21 @@ def check_file(content: bytes, known: Known = NOTHING, *, kind: Kind = IMPORT) -
         if line and not line.startswith("#"):
             found += [
                 Finding(number, finding.column + indent, finding.message, finding.wrong)
-                for finding in check_line(line, known, kind=kind)
+                for finding in check_line(line, known, called=called)
             ]
     return found
 
 
-def check_line(text: str, known: Known = NOTHING, *, kind: Kind = IMPORT, line: int = 1) -> list[Finding]:
-    """The findings in one line, in the order of their columns."""
-    if len(text) > MAX_LINE:
+def check_line(
+    text: str, known: Known = NOTHING, *, kind: Kind = IMPORT, line: int = 1, called: bool = False
+) -> list[Finding]:
+    """The findings in one line, in the order of their columns. `called`: it stands in a file of lines."""
+    if called and len(text) > MAX_LINE:
         return [Finding(line, MAX_LINE + 1, f"a line of more than {MAX_LINE} characters is not run", wrong=True)]
+    found = list(_check_length(text)) if not called else []
+    text = text if called else text[:MAX_VALUE]
     statements = split(text)
-    found = [*_check_length(text), *_check_quotes(text, statements), *_check_blocks(statements)]
+    found += [*_check_quotes(text, statements), *_check_blocks(statements)]
     for place, statement in enumerate(statements):
         following = statements[place + 1] if place + 1 < len(statements) else None
         found += _check_statement(statement, known, kind)
@@ -133,7 +141,7 @@ def _check_statement(statement: Statement, known: Known, kind: Kind) -> Iterator
     if not text or verdict == OPEN:
         return
     if verdict == WORD:
-        yield from _check_form(statement, word, kind)
+        yield from _check_form(statement, word, known, kind)
     elif not _is_named(text, known):
         yield column, _unknown(text, kind), kind == IMPORT
     yield from _check_braces(statement, word)
@@ -184,17 +192,44 @@ def _with_one_blank(text: str) -> str:
     return word.strip(' "') + (' "' if word.endswith('"') else "") if joined != text and verdict == WORD else ""
 
 
-def _check_form(statement: Statement, word: str, kind: Kind) -> Iterator[Raw]:
+def _check_form(statement: Statement, word: str, known: Known, kind: Kind) -> Iterator[Raw]:
     text, column = statement.text, statement.column
     form = expected(word, text) if word in CONDITIONS or word in FORMS else ""
     if form and word in CONDITIONS:
         yield column, f"malformed condition, which guards nothing: expected {form}", True
     elif form:
         yield column, f"malformed, and without effect: expected {form}", True
+    elif word == "set " and not _names_element(text.split(" ")[1], known):
+        yield column + len(word), f"no element has this name, so nothing is set: expected {_TAG}", True
+    elif word in ('ifmatch "', 'ifnotmatch "'):
+        yield from _check_pattern(statement, word)
     elif kind == IMPORT and word == "delete " and not DELETE.match(text):
         yield column + len(word), "expected gggg,eeee: import converters delete elements only, and only by number", True
     elif word == "setifempty " and not _takes(text):
         yield column + len(word), "expected gggg,eeee or x, y, z: setifempty knows no keywords", True
+
+
+_TAG = "gggg,eeee or a keyword of the dictionary"
+
+
+def _names_element(name: str, known: Known) -> bool:
+    """Whether `set` finds an element by this, as far as that can be known."""
+    if "%" in name or name.lower() in ("x", "y", "z"):
+        return True
+    steps = name.removeprefix("/").split("/")
+    return all(
+        found is not None and _ITEM.fullmatch(step, found[1]) is not None
+        for step, found in ((step, _match(step, 0, known)) for step in steps)
+    )
+
+
+def _check_pattern(statement: Statement, word: str) -> Iterator[Raw]:
+    texts = texts_of(word, statement.text)
+    pattern = "" if texts is None else texts[1]
+    if "%" not in pattern and ("*" in pattern[1:-1] or "?" in pattern):
+        at = statement.text.rfind(pattern)
+        mark = "?" if "?" in pattern else "a * in the middle"
+        yield statement.column + at, f"{mark} is an ordinary character: a star counts only at either end", False
 
 
 def _takes(text: str) -> bool:

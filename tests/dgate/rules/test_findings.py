@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dgate.config.converters.findings import EXPORT, IMPORT, Finding, Known, check_file, check_line
+from dgate.config.converters.findings import EXPORT, Finding, Known, check_file, check_line
 from dgate.config.dictionary import load_dictionary
 
 KNOWN = Known(
@@ -26,6 +26,8 @@ CLEAN = [
     "forward to AE; forward study to AE",
     'set x to "{ }"; setifempty y to "%V*0010,0020"',
     "newuids stage #KEY; scrub -priv,LT",
+    'set 0008,1140.*/0008,1155 to "x"; set ReferencedImageSequence.1/0008,1155 if "x"; set %i to "y"',
+    'ifmatch "a","*b*"; nop; ifmatch "a","*"; nop; ifnotmatch "%m","%i?"; nop',
     "",
     "%i",
 ]
@@ -34,6 +36,7 @@ GUARDED = (
     "this condition is guarded by the one before it: if that is false, what follows runs unconditionally; "
     "put it in a block: { CONDITION; COMMAND; }"
 )
+NO_ELEMENT = "no element has this name, so nothing is set: expected"
 FOUND = [
     (
         'ifnotequal "%m","MR"; ifequal "%i","X"; destroy',
@@ -64,6 +67,11 @@ FOUND = [
         1,
         'malformed, and without effect: expected set TAG to "text", set TAG to nil or set TAG format "F" to "text"',
     ),
+    ('set 0010,00 to "x"', 5, f"{NO_ELEMENT} gggg,eeee or a keyword of the dictionary"),
+    ('set PatientNames to "x"', 5, f"{NO_ELEMENT} gggg,eeee or a keyword of the dictionary"),
+    ('set 0008,1140.x/0008,1155 to "x"', 5, f"{NO_ELEMENT} gggg,eeee or a keyword of the dictionary"),
+    ('ifmatch "%m","C*T"; nop', 15, "a * in the middle is an ordinary character: a star counts only at either end"),
+    ('ifnotmatch "%m","C?"; nop', 18, "? is an ordinary character: a star counts only at either end"),
     ("save jpg file", 1, "malformed, and without effect: expected save to FILE"),
     ("delete study", 8, "expected gggg,eeee: import converters delete elements only, and only by number"),
     ('setifempty PatientID to "x"', 12, "expected gggg,eeee or x, y, z: setifempty knows no keywords"),
@@ -104,10 +112,13 @@ def test_what_export_converters_do_not_know_goes_to_the_shell() -> None:
 
 def test_a_file_of_lines() -> None:
     content = b"\xef\xbb\xbf# else\r\n  nop a; else\r\n\r\nnop b"
-    found = check_file(content, KNOWN, kind=IMPORT)
+    found = check_file(content, KNOWN)
     assert found == [Finding(2, 10, "there is no else: write the opposite condition", wrong=True)]
 
 
 def test_a_line_that_is_too_long_to_be_run() -> None:
-    (finding,) = check_line(";" * 70_000)
+    (finding,) = check_line(";" * 70_000, called=True)
     assert finding.message == "a line of more than 65536 characters is not run"
+    assert check_file(b"nop " + b"x" * 60_000, called=True) == []
+    (finding,) = check_line(";" * 1_000_000)
+    assert (finding.column, finding.message) == (512, "only 511 characters of a line count, what follows is cut off")
