@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.dgate.conformance.converter_site import TEMPLATES, InstanceSite, image, short
+from tests.dgate.conformance.converter_site import REPOSITORY, TEMPLATES, InstanceSite, image, short
 
 CT = [
     'IC0.0 executes: ifequal "CT","MR"',
@@ -41,6 +41,14 @@ def test_the_delivered_examples_are_these(instance_site: InstanceSite) -> None:
     seen = instance_site.send(image())
     assert short(seen.log)[: len(CT)] == [line.replace("{script}", "../scripts/printPatientInfo.lua") for line in CT]
     assert seen.stored.InstitutionName == "OUR CLINIC"
+
+
+def test_the_readme_shows_them_with_what_they_say(instance_site: InstanceSite) -> None:
+    blocks = (REPOSITORY / "README.md").read_text().split("```\n")
+    at = next(number for number, block in enumerate(blocks) if block.startswith("ifequal"))
+    instance_site.convert(blocks[at].encode())
+    logs = [instance_site.send(image(name)).log for name in ("CT_small.dcm", "MR_small.dcm")]
+    assert [*logs[0], *logs[1]] == blocks[at + 2].splitlines()
 
 
 def test_an_object_without_name_and_id(instance_site: InstanceSite) -> None:
