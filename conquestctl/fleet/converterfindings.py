@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conquestctl.errors import InvalidError
+from conquestctl.fleet.convertercalls import Source, circles
 from conquestctl.fleet.converters import FILE, LAST, TEMPLATE, read_file, rows_of
 from conquestctl.fleet.instance import MOUNT, Instance
 from conquestctl.fleet.luasyntax import can_check, syntax_fault
 from conquestctl.fleet.storage import storage_errors
 from dgate.config.converters.findings import EXPORT, IMPORT, Finding, Kind, Known, check_file, check_line
-from dgate.config.converters.grammar import as_line, split
+from dgate.config.converters.grammar import as_line, lines_of, split
 from dgate.config.dictionary import load_dictionary
 from dgate.config.inifile import Entry, IniFile
 from dgate.config.rendering import RenderError, render_dicom_ini
@@ -22,6 +23,7 @@ from dgate.config.settings import Settings, load_settings
 _KEY = re.compile(r"([A-Za-z]+Converter)(\d{1,9})")
 _IMPORT, _EXPORT, _COMPRESSION = "importconverter", "exportconverter", "compressionconverter"
 _SCRIPT = re.compile(r"(?:call )?([^\s\"%;(]+)(?:\(.*\))?", re.IGNORECASE | re.DOTALL)
+MOST_CALLS = 16
 IN_CONTAINER = "/conquest/"
 NO_COMMENT = "the server knows no comments: this line is an error in its log at each image"
 
@@ -57,7 +59,7 @@ class _Files:
 def check(instance: Instance) -> list[Remark]:
     """Everything that is to be said, file by file. Raises `StorageError`, `InvalidError` for no dicom.ini.j2."""
     files = _read(instance)
-    remarks = [*_of_converters(files), *_of_template(files), *_of_scripts(files)]
+    remarks = [*_of_converters(files), *_of_template(files), *_of_scripts(files), *_of_circles(files)]
     return sorted(remarks, key=lambda one: (one.file, one.line, one.column))
 
 
@@ -189,10 +191,19 @@ def _with_files(files: _Files) -> Known:
 
 
 def _line_files(instance: Instance) -> Iterator[str]:
-    folder = instance.mount / "scripts"
+    for path in _paths(instance.mount / "scripts"):
+        yield from _names(path)
+
+
+def _paths(folder: Path) -> Iterator[Path]:
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.is_file() and not path.name.startswith("."):
-            yield from (f"{before}scripts/{path.name}".lower() for before in ("../", "mount/", f"{IN_CONTAINER}mount/"))
+            yield path
+
+
+def _names(path: Path) -> Iterator[str]:
+    """What lines call a file in the folder of scripts by."""
+    return (f"{before}scripts/{path.name}".lower() for before in ("../", "mount/", f"{IN_CONTAINER}mount/"))
 
 
 def _of_references(files: _Files, name: str, line: int, text: str, shift: int = 0) -> Iterator[Remark]:
@@ -236,12 +247,32 @@ def _is_there(instance: Instance, name: str) -> bool:
     return (instance.folder / path).is_file() or (instance.folder / TEMPLATE.parent / path).is_file()
 
 
+def _of_circles(files: _Files) -> Iterator[Remark]:
+    """Keys and files of lines that call themselves in the end."""
+    keys = (files.ini.find(key, "scripts") for key in files.ini.section("scripts"))
+    sources = [
+        Source(
+            str(TEMPLATE), frozenset({entry.key.lower()}), ((entry.line, as_line(entry.value)),),
+            _column_of_value(files.template, entry) - 1,
+        )
+        for entry in keys if entry is not None
+    ]  # fmt: skip
+    folder = files.instance.mount / "scripts"
+    with storage_errors(f"cannot read {folder}", files.instance.name):
+        for path in sorted(_paths(folder)):
+            if path.suffix.lower() != ".lua":
+                lines = tuple(lines_of(path.read_bytes()))
+                sources.append(Source(f"{MOUNT}/scripts/{path.name}", frozenset(_names(path)), lines))
+    for one in circles(sources):
+        message = f"{one.called} leads back to here: an error in the log at each image once {MOST_CALLS} calls are open"
+        yield Remark(one.source.file, one.line, one.column, message, wrong=True)
+
+
 def _of_scripts(files: _Files) -> Iterator[Remark]:
     """Lua files, and files of lines that a line speaks of."""
     folder = files.instance.mount / "scripts"
     with storage_errors(f"cannot read {folder}", files.instance.name):
-        paths = sorted(folder.iterdir()) if folder.is_dir() else []
-        for path in (path for path in paths if path.is_file() and not path.name.startswith(".")):
+        for path in sorted(_paths(folder)):
             name = f"{MOUNT}/scripts/{path.name}"
             if path.suffix.lower() == ".lua":
                 fault = syntax_fault(path.read_bytes())

@@ -51,6 +51,12 @@ def test_the_readme_shows_them_with_what_they_say(instance_site: InstanceSite) -
     assert [*logs[0], *logs[1]] == blocks[at + 2].splitlines()
 
 
+def test_an_edit_is_taken_up_without_a_restart(instance_site: InstanceSite) -> None:
+    instance_site.convert(b"nop before\n")
+    (instance_site.folder / "mount/config/converters.txt").write_bytes(b"nop after\n")
+    instance_site.wait(lambda: instance_site.send(image()).log == ["Importconverter0.0: nop after"])
+
+
 def test_an_object_without_name_and_id(instance_site: InstanceSite) -> None:
     instance_site.convert(b"../scripts/printPatientInfo.lua\n")
     assert instance_site.send(image(PatientName=None, PatientID=None)).log[-1] == "Patient: NO NAME (00000000)"

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 
@@ -60,9 +59,7 @@ def test_an_edit_works_without_a_restart_and_without_a_signal(converter_site: Co
     converter_site.configure(["nop before"])
     assert converter_site.send(ct()).log == ["Importconverter0.0: nop before"]
     converter_site._write("ImportConverter0 = nop after\n")
-    end = time.monotonic() + 10
-    while converter_site.send(ct()).log != ["Importconverter0.0: nop after"]:
-        assert time.monotonic() < end
+    converter_site.wait(lambda: converter_site.send(ct()).log == ["Importconverter0.0: nop after"])
 
 
 def test_required_elements_are_there_before(converter_site: ConverterSite) -> None:

@@ -171,3 +171,20 @@ def test_a_large_file_is_looked_at_in_good_time(instance: Instance) -> None:
     remarks = check(instance)
     assert any("never run" in one.message for one in remarks)
     assert "cut off" in remarks[-1].message
+
+
+def test_lines_that_call_themselves(instance: Instance) -> None:
+    scripts = instance.mount / "scripts"
+    (scripts / "loop").write_text("# none\nnop a; call ../scripts/loop\n")
+    (scripts / "one").write_text("../scripts/two(1)\n")
+    (scripts / "two").write_text("call mount/scripts/ONE; call ../scripts/three\n")
+    (scripts / "three").write_text("nop end; ../scripts/four\n")
+    append(instance, "[scripts]\nagain = nop; AGAIN\nfine = again\n")
+    found = [(one.file, one.line, one.column) for one in check(instance) if "leads back" in one.message]
+    again = (instance.folder / TEMPLATE).read_text().split("\n").index("again = nop; AGAIN") + 1
+    assert found == [
+        (str(TEMPLATE), again, 14),
+        ("mount/scripts/loop", 2, 8),
+        ("mount/scripts/one", 1, 1),
+        ("mount/scripts/two", 1, 1),
+    ]
