@@ -6,12 +6,10 @@ import fcntl
 import os
 import signal
 import stat
-from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from dgate.archive import fixups
-from dgate.archive.incoming import SUCCESS, Edit, IncomingObject, begin
+from dgate.archive.incoming import SUCCESS, IncomingObject, begin
 from dgate.encoding.part10 import NotDicomError, read_meta
 from dgate.index.rows import shown
 from dgate.interfaces import StoreRequest
@@ -22,15 +20,6 @@ if TYPE_CHECKING:
     from dgate.interfaces import Session
 
 CHUNK = 256 * 1024
-
-ChangeUID = Callable[[bytes], bytes]
-"""The new UID for an old one; the same answer for the same question."""
-
-_UID_NAMES = {
-    fixups.STUDY_UID: "StudyInstanceUID",
-    fixups.SERIES_UID: "SeriesInstanceUID",
-    fixups.SOP_UID: "SOPInstanceUID",
-}
 
 
 class Taking(Protocol):
@@ -50,13 +39,10 @@ class Verdict(Enum):
     REFUSED = "no object, or one that contradicts known ones"
 
 
-def add_file(
-    archive: Taking, path: str | bytes, new_patient_id: bytes | None = None, change_uid: ChangeUID | None = None
-) -> bool:
+def add_file(archive: Taking, path: str | bytes) -> bool:
     """Store the object in a file, which stays as it is; False, with lines in the log, if that was not possible.
 
-    With `new_patient_id` the object gets that ID, and new study, series and SOP instance UIDs from `change_uid`, as the
-    original's `addimagefile:` does. A symbolic link is followed: whoever asks has named the file.
+    A symbolic link is followed: whoever asks has named the file.
     """
     name, log = os.fsencode(path), archive.stores.log
     try:
@@ -64,24 +50,20 @@ def add_file(
     except OSError as error:
         log.console(f"***Cannot open {shown(name)}: {error.strerror}")
         return False
-    edit = None if new_patient_id is None else _renaming(archive.stores, new_patient_id, change_uid)
     try:
-        verdict = take(archive.stores, fd, edit)
+        verdict = take(archive.stores, fd)
     finally:
         os.close(fd)
     if verdict != Verdict.ADDED:
         log.console(f"***Cannot add {shown(name)}: {verdict.value}")
         return False
     log.console(f"Added file: {shown(name)}")
-    if new_patient_id is not None:
-        log.console(f"Modified patient ID to: {shown(new_patient_id)}")
     return True
 
 
 def take(
     stores: Stores,
     fd: int,
-    edit: Edit | None = None,
     *,
     sync: bool = False,
     dropped: bool = False,
@@ -99,7 +81,7 @@ def take(
         if is_written_to(fd):
             return Verdict.BUSY
         code = stores.options.dropped_compression
-        incoming = begin(stores, _request(fd, stores.options.ae_title, session), code, edit=edit, sync=sync)
+        incoming = begin(stores, _request(fd, stores.options.ae_title, session), code, sync=sync)
     except NotDicomError as error:
         stores.log.console(f"***Object cannot be parsed: {error}")
         return Verdict.REFUSED
@@ -153,16 +135,3 @@ def _store(incoming: IncomingObject, fd: int, before: os.stat_result) -> Verdict
     if incoming.finish() == SUCCESS:
         return Verdict.ADDED
     return Verdict.HELD_UP if incoming.our_fault else Verdict.REFUSED
-
-
-def _renaming(stores: Stores, patient_id: bytes, change_uid: ChangeUID | None) -> Edit:
-    def edit(values: Mapping[int, bytes]) -> dict[int, bytes]:
-        changes = {fixups.PATIENT_ID: patient_id}
-        for tag, name in _UID_NAMES.items() if change_uid else ():
-            old = values.get(tag, b"").strip(b"\0 ")
-            if old and change_uid:
-                changes[tag] = change_uid(old)
-                stores.log.console(f"NewUID for {name} = {shown(changes[tag])}")
-        return changes
-
-    return edit

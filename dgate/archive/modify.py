@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dgate.archive.delete import delete
-from dgate.archive.dropped import Verdict, take
+from dgate.archive.dropped import Verdict, add_file, take
 from dgate.index.index import FAULTS
 from dgate.index.tables import Level
 from dgate.index.uidmods import open_uidmods
@@ -24,6 +24,7 @@ from dgate.rules.subject import PATIENT_ID, SOP_UID
 
 if TYPE_CHECKING:
     from dgate.archive.delete import Deletable
+    from dgate.archive.dropped import Taking
     from dgate.archive.entry import Location
     from dgate.archive.incoming import Stores
     from dgate.interfaces import Session
@@ -71,6 +72,36 @@ def modify(archive: Deletable, services: Services, stored: Stored, change: Chang
     if changing.renamed:
         delete(archive, Level.IMAGE, {"sop_uid": stored.uid})
         stores.log.console(f"Deleted file: {path}")
+
+
+def add_changed(archive: Taking, services: Services, path: bytes, change: Change) -> bool:
+    """Store what `change` makes of the object in a file, which stays as it is, as `add_file` stores one.
+
+    Import converters see what it has become.
+    """
+    stores = archive.stores
+    return add_file(_Changed(replace(stores, converters=_Before(services, change, stores.converters))), path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    """Implements `Taking`."""
+
+    stores: Stores
+
+
+class _Before(Converters):
+    """A change that comes before the import converters."""
+
+    def __init__(self, services: Services, change: Change, others: Converters | None) -> None:
+        super().__init__(services, () if others is None else others.imports, {} if others is None else others.hooks)
+        self.early = False
+        self._change = change
+
+    def run_import(self, subject: Subject, association: Association) -> Outcome:
+        """See `Converters`. Raises `DataSetError`."""
+        outcome = self._change(subject, association)
+        return outcome if outcome is not Outcome.STORED else super().run_import(subject, association)
 
 
 class _Changing(Converters):

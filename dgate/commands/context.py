@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from dgate.rules.interfaces import Services
 
 
+DONE, FAILED = "0", "1"
+"""The answers of commands that either do something or do not."""
+
+
 class Scripts(Protocol):
     """Runs Lua for commands."""
 

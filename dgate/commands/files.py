@@ -8,21 +8,20 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from dgate.archive.dropped import add_file
+from dgate.archive.modify import add_changed
 from dgate.commands.arguments import as_bytes
-from dgate.commands.context import CommandError
+from dgate.commands.context import DONE, FAILED, CommandError
+from dgate.commands.modifying import rules_of, to_patient
 from dgate.commands.paths import devices
-from dgate.commands.uids import change_uid
 
 if TYPE_CHECKING:
     from dgate.commands.context import Context
-
-ADDED, FAILED = "0", "1"
 
 
 def addimagefile_command(context: Context, arguments: str) -> str:
     """`FILE[,ID]`: store a file of the server's host; with an ID as another patient's, with new UIDs."""
     name, patient = _name_and_id(arguments)
-    return ADDED if _add(context, as_bytes(name), patient) else FAILED
+    return DONE if _add(context, as_bytes(name), patient) else FAILED
 
 
 def addlocalfile_command(context: Context, arguments: str) -> str:
@@ -34,7 +33,7 @@ def addlocalfile_command(context: Context, arguments: str) -> str:
         path = os.path.join(folder, "upload")
         with open(path, "wb") as file:
             file.write(context.upload)
-        return ADDED if _add(context, as_bytes(path), patient) else FAILED
+        return DONE if _add(context, as_bytes(path), patient) else FAILED
 
 
 def loadanddeletedir_command(context: Context, arguments: str) -> str:
@@ -64,7 +63,8 @@ def loadanddeletedir_command(context: Context, arguments: str) -> str:
 def _add(context: Context, path: bytes, patient: str) -> bool:
     if not patient.strip():
         return add_file(context.archive, path)
-    return add_file(context.archive, path, as_bytes(patient.strip()), lambda uid: change_uid(context, uid))
+    change = to_patient(context, as_bytes(patient.strip()).decode("latin-1"))
+    return add_changed(context.archive, rules_of(context), path, change)
 
 
 def _name_and_id(arguments: str) -> tuple[str, str]:

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING
 
 from dgate.archive.modify import Change, NotModifiedError, modify
 from dgate.commands.arguments import as_bytes, split
-from dgate.commands.context import CommandError
-from dgate.commands.files import ADDED
+from dgate.commands.context import DONE, CommandError
 from dgate.commands.images import image_of, images_of
 from dgate.index.tables import Level
 from dgate.interfaces import Session
 from dgate.rules.anonymizing import anonymize, rename
 from dgate.rules.naming import replacements
 from dgate.rules.outcome import FINAL, Outcome, Status, outcome_of
-from dgate.rules.run import SUBORDINATE, Run
+from dgate.rules.run import SUBORDINATE, Run, shown
 
 if TYPE_CHECKING:
     from dgate.archive.modify import Stored
@@ -56,16 +55,7 @@ def modifyseries_command(context: Context, arguments: str) -> str:
 def modifypatid_command(context: Context, arguments: str) -> str:
     """`ID,FILE`: give an archived image to another patient, with new UIDs. The old one goes last."""
     patient, name = _patient_and_file(arguments)
-    services = rules_of(context)
-
-    def change(subject: Subject, _association: Association) -> Outcome:
-        _with_new_uids(services, lambda mapper: rename(subject, patient, mapper))
-        return Outcome.STORED
-
-    answer = modify_all(context, [image_of(context, name)], change)
-    if answer == ADDED:
-        context.log.console(f"Modified patient ID to: {arguments.partition(',')[0].strip()}")
-    return answer
+    return modify_all(context, [image_of(context, name)], to_patient(context, patient))
 
 
 def anonymize_command(context: Context, arguments: str) -> str:
@@ -86,6 +76,18 @@ def anonymize_command(context: Context, arguments: str) -> str:
         return outcome_of(status)
 
     return modify_all(context, [image_of(context, name)], change)
+
+
+def to_patient(context: Context, patient: str) -> Change:
+    """Give an object to the patient with this ID, one character for each byte. Raises `CommandError`."""
+    services = rules_of(context)
+
+    def change(subject: Subject, _association: Association) -> Outcome:
+        _with_new_uids(services, lambda mapper: rename(subject, patient, mapper))
+        services.log.console(shown(f"Modified patient ID to: {patient}"))
+        return Outcome.STORED
+
+    return change
 
 
 def _patient_and_file(arguments: str) -> tuple[str, str]:
@@ -151,4 +153,4 @@ def modify_all(context: Context, images: Sequence[Stored], change: Change) -> st
     finally:
         session.end()
     context.log.console(f"Modified {len(images) - kept} of {len(images)} images")
-    return f"1 {kept} of {len(images)} images could not be modified" if kept else ADDED
+    return f"1 {kept} of {len(images)} images could not be modified" if kept else DONE

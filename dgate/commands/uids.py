@@ -25,7 +25,11 @@ def genuid_command(context: Context, _arguments: str) -> str:
 
 def changeuid_command(context: Context, arguments: str) -> str:
     """`UID`: what this UID is to be replaced by; the same answer for the same UID, for ever."""
-    return change_uid(context, _uid(arguments)).decode()
+    try:
+        with open_uidmods(context.archive.stores.writer, context.settings.uid_prefix) as table:
+            return table.replacement(_uid(arguments), kind=KIND).decode()
+    except NoRoomError as fault:
+        raise CommandError(str(fault)) from fault
 
 
 def changeuidback_command(context: Context, arguments: str) -> str:
@@ -40,15 +44,6 @@ def checksum_command(_context: Context, arguments: str) -> str:
     from zlib import crc32
 
     return str(crc32(as_bytes(arguments), 0xFFFFFFFF) ^ 0xFFFFFFFF)
-
-
-def change_uid(context: Context, old: bytes) -> bytes:
-    """The UID that stands for another one from now on. Raises `CommandError`, `FAULTS` of the index."""
-    try:
-        with open_uidmods(context.archive.stores.writer, context.settings.uid_prefix) as table:
-            return table.replacement(old, kind=KIND)
-    except NoRoomError as fault:
-        raise CommandError(str(fault)) from fault
 
 
 def _uid(text: str) -> bytes:

@@ -305,20 +305,6 @@ def test_adding_a_file_leaves_it(house: House, tmp_path: Path, syntax: str) -> N
     assert (house.data / house.files()[0]).read_bytes() == source.read_bytes()
 
 
-def test_adding_with_a_new_patient_id(house: House, tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    source.write_bytes(part10(CT1))
-    assert add_file(house.archive, source.as_posix(), b"NEWPID", lambda uid: b"9." + uid[-5:])
-    rows = house.rows("SELECT ImagePat, SOPInstanc, SeriesInst FROM DICOMImages")
-    assert rows == [(b"NEWPID", b"9." + UID.encode()[-1:] + b".1.1", b"9." + UID.encode()[-3:] + b".1")]
-    changed = ct1(t00100020=b"NEWPID", t0020000d=b"9." + UID.encode()[-5:])
-    changed[0x00080018] = (b"UI", rows[0][1])
-    changed[0x0020000E] = (b"UI", rows[0][2])
-    assert (house.data / house.files()[0]).read_bytes().endswith(dataset(changed))
-    assert f"NewUID for StudyInstanceUID = 9.{UID[-5:]}" in house.log.lines
-    assert "Modified patient ID to: NEWPID" in house.log.lines
-
-
 @pytest.mark.parametrize("content", [b"", b"no object", part10(CT1)[:-10], bytes(128) + b"DICM"])
 def test_what_is_no_object_is_not_added(house: House, tmp_path: Path, content: bytes) -> None:
     source = tmp_path / "source"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 
 from dgate.commands.client import send
@@ -42,6 +42,26 @@ def test_add_as_another_patient(site: Site) -> None:
     for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
         assert site.command(f"changeuid:{first[name].value}") == second[name].value
         assert f"NewUID for {name} = {second[name].value}" in site.log()
+
+
+def test_all_uids_are_replaced_and_equal_ones_by_equal_ones(site: Site, tmp_path: Path) -> None:
+    data = dcmread(CT_FILE)
+    data.FrameOfReferenceUID = "1.2.3"
+    data.SourceImageSequence = [Dataset(), Dataset()]
+    for item, uid in zip(data.SourceImageSequence, ("1.2.3.4", data.SOPInstanceUID), strict=True):
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = data.SOPClassUID, uid
+    data.save_as(tmp_path / "source.dcm")
+    site.ini.write_text(site.ini.read_text() + 'ImportConverter0 = set 0008,1030 to "of %V0010,0020"\n')
+    site.command("read_ini:")
+    assert site.command(f"addimagefile:{tmp_path}/source.dcm,NEW PAT") == "0"
+    (name,) = site.files()
+    made = dcmread(site.root / "data" / name)
+    first, second = made.SourceImageSequence
+    assert site.command(f"changeuidback:{made.FrameOfReferenceUID}") == "1.2.3"
+    assert site.command(f"changeuidback:{first.ReferencedSOPInstanceUID}") == "1.2.3.4"
+    assert second.ReferencedSOPInstanceUID == made.SOPInstanceUID
+    assert (first.ReferencedSOPClassUID, made.SOPClassUID) == (data.SOPClassUID, data.SOPClassUID)
+    assert made.StudyDescription == "of NEW PAT"
 
 
 def test_an_archived_image_goes_to_another_patient(site: Site) -> None:
