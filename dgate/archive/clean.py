@@ -111,9 +111,28 @@ def oldest_statement(tables: Tables, order: str) -> str:
     An `order` that is no list of columns is not used.
     """
     patients, images = tables.levels[Level.PATIENT], tables.levels[Level.IMAGE]
-    chosen = order.strip() if _ORDER.fullmatch(order.strip()) else f"{patients.name}.AccessTime"
+    chosen = _chosen(tables, order)
     return (
         f"SELECT {patients.key.name} FROM {patients.name} WHERE COALESCE(AccessTime, 0) < ? AND EXISTS "  # noqa: S608
         f"(SELECT 1 FROM {images.name} WHERE {images.columns[-2].name} = {patients.name}.{patients.key.name} "
         f"AND DeviceName = CAST(? AS TEXT)) ORDER BY {chosen}, {patients.key.name} LIMIT 1"
     )
+
+
+def patients_by_age(tables: Tables, device: str, order: str, most: int) -> str:
+    """SELECT of the patients that would be deleted first, of a device or of all; `order` as in `oldest_statement`."""
+    patients, images = tables.levels[Level.PATIENT], tables.levels[Level.IMAGE]
+    key = f"{patients.name}.{patients.key.name}"
+    wanted = ""
+    if device:
+        name = device.replace("'", "''")
+        wanted = (
+            f" WHERE EXISTS (SELECT 1 FROM {images.name} WHERE {images.columns[-2].name} = {key} "  # noqa: S608
+            f"AND DeviceName = '{name}')"
+        )
+    chosen = _chosen(tables, order)
+    return f"SELECT {key} FROM {patients.name}{wanted} ORDER BY {chosen}, {key} LIMIT {max(most, 0)}"  # noqa: S608
+
+
+def _chosen(tables: Tables, order: str) -> str:
+    return order.strip() if _ORDER.fullmatch(order.strip()) else f"{tables.levels[Level.PATIENT].name}.AccessTime"

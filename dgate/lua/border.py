@@ -48,10 +48,12 @@ MODULES: dict[str, tuple[str, ...]] = {
     "functions": (
         "print", "debuglog", "destroy", "reject", "retry", "script", "dictionary", "get_amap", "get_sqldef", "gpps",
         "genuid", "tempfile", "tickcount", "sleep", "mkdir", "system", "crc", "md5", "servercommand", "heapinfo",
+        "dicomprint",
     ),
-    "database": ("changeuid", "changeuidback", "dbquery", "sql", "dicomread", "dicomdelete"),
-    "packing": ("pack", "unpack"),
-    "network": ("dicomquery", "dicommove", "dicomstore", "dicomecho"),
+    "database": ("changeuid", "changeuidback", "dbquery", "sql", "dicomread", "dicomdelete", "listoldestpatients"),
+    "modifying": ("newdicomdelete", "newdicommodify", "newdicomcopy"),
+    "packing": ("pack", "unpack", "to_binary", "from_binary"),
+    "network": ("dicomquery", "dicommove", "dicomget", "dicomstore", "dicomecho"),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in MODULES.items() for name in names}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from dgate.archive.clean import patients_by_age
 from dgate.archive.delete import delete
 from dgate.commands.context import CommandError
 from dgate.commands.database import select
@@ -16,11 +17,11 @@ from dgate.index.database.dialect import BEGIN, COMMIT
 from dgate.index.index import FAULTS, driver_for
 from dgate.index.tables import Level
 from dgate.interfaces import QueryFailure
-from dgate.lua.border import NOTHING, packed, text
+from dgate.lua.border import NOTHING, packed, text, whole
 from dgate.lua.host import as_log_text, as_script_text
-from dgate.lua.objects import OwnSeries, ScriptError, Thing, copy_of
+from dgate.lua.objects import OwnSeries, ScriptError, Thing
 from dgate.rules.naming import replacements, uid_mapper
-from dgate.rules.objects import load
+from dgate.rules.objects import copy_of, load
 
 if TYPE_CHECKING:
     from dgate.interfaces import StoredObject
@@ -53,8 +54,8 @@ def _remember(border: Border, old: str, new: str, stage: str, kind: str) -> None
         table.choose(old_uid, new_uid, name, kind=by)
 
 
-def changeuidback(border: Border, new: Scalar, stage: Scalar = "") -> Values:
-    """`changeuidback(new[, stage])`: the UID that it stands for, or nil."""
+def changeuidback(border: Border, new: Scalar, stage: Scalar = "", _kind: Scalar = None) -> Values:
+    """`changeuidback(new[, stage[, type]])`: the UID that it stands for, or nil."""
     with uid_mapper(border.line, text(stage), back=True) as mapper:
         return (mapper(text(new, "a UID")),)
 
@@ -70,6 +71,18 @@ def dbquery(border: Border, table: Scalar, columns: Scalar, where: Scalar = "", 
         border.line.services.log.console(f"***{_executes(border)} error: {reason}")
         return NOTHING
     return "r", packed(packed(map(as_script_text, row)) for row in found)
+
+
+def listoldestpatients(border: Border, most: Scalar, device: Scalar = None, sort: Scalar = None) -> Values:
+    """`listoldestpatients(max, device, sort)`: patient IDs, the one who waits longest first; from 1."""
+    options = border.host.archive.stores.options
+    on_device = text(device).upper() if device else ""
+    statement = patients_by_age(border.host.archive.stores.tables, on_device, text(sort) if sort else "", whole(most))
+    try:
+        return "s", packed(as_script_text(row[0] or "") for row in select(options, statement))
+    except (CommandError, *FAULTS) as fault:
+        border.line.services.log.console(f"***{_executes(border)} error: {str(fault).removeprefix('SQL error: ')}")
+        return NOTHING
 
 
 def sql(border: Border, statement: Scalar) -> Values:
@@ -99,13 +112,13 @@ def dicomread(border: Border, number: Scalar) -> Values:
     things = []
     for stored in found:
         try:
-            things.append(Thing(_loaded(border, stored)))
+            things.append(Thing(loaded(border, stored)))
         except (OSError, DataSetError, NotDicomError) as fault:
             border.line.services.log.console(f"***dicomread: {stored.sop_instance_uid}: {fault}")
     return border.give(OwnSeries(border.terms, things))
 
 
-def _loaded(border: Border, stored: StoredObject) -> Subject:
+def loaded(border: Border, stored: StoredObject) -> Subject:
     """Raises OSError, `DataSetError`, `NotDicomError`."""
     descriptor, _ = border.host.archive.stores.devices.open_file(stored.device, stored.path)
     try:
@@ -116,12 +129,17 @@ def _loaded(border: Border, stored: StoredObject) -> Subject:
 
 def dicomdelete(border: Border, number: Scalar) -> Values:
     """`dicomdelete(object)`: delete what matches, rows and files. Without any UID or patient ID nothing does."""
-    data = border.thing(number).data
-    if not any(data.text(tag) for tag in (PATIENT_ID, STUDY_UID, SERIES_UID, SOP_UID)):
-        raise ScriptError("nothing names what is to be deleted")
-    for stored in _selected(border, number):
+    for stored in matching(border, number):
         delete(border.host.archive, Level.IMAGE, {"sop_uid": stored.sop_instance_uid.encode("latin-1")})
     return "v", True
+
+
+def matching(border: Border, number: Scalar) -> list[StoredObject]:
+    """What is about to be deleted or changed. Raises `ScriptError` where nothing says what: that would be all."""
+    data = border.thing(number).data
+    if not any(data.text(tag) for tag in (PATIENT_ID, STUDY_UID, SERIES_UID, SOP_UID)):
+        raise ScriptError("nothing names the objects that are meant")
+    return _selected(border, number)
 
 
 def _selected(border: Border, number: Scalar) -> list[StoredObject]:
@@ -139,4 +157,5 @@ COMMANDS: dict[str, Command] = {
     "sql": sql,
     "dicomread": dicomread,
     "dicomdelete": dicomdelete,
+    "listoldestpatients": listoldestpatients,
 }

@@ -12,6 +12,7 @@ from dgate.lua.border import NOTHING, text, whole
 from dgate.lua.host import as_bytes, as_log_text, as_script_text
 from dgate.lua.methods import FROM_SCRIPT
 from dgate.lua.objects import ScriptError
+from dgate.net.dimse import MAX_UPLOAD
 from dgate.rules.naming import generated
 from dgate.rules.outcome import Status
 from dgate.rules.shell import FOLDER, SECONDS, exit_status
@@ -160,10 +161,29 @@ def md5(_border: Border, value: Scalar) -> Values:
     return (altered_md5(text(value).encode("latin-1", "replace")).hex(),)
 
 
-def servercommand(border: Border, command: Scalar) -> Values:
-    """`servercommand('get_param:MyACRNema')`: the answer; nothing comes from an unknown command."""
-    answer = border.host.commands.run(text(command, "a command").encode("latin-1", "replace"), None)
+def servercommand(border: Border, command: Scalar, mode: Scalar = "") -> Values:
+    """`servercommand('get_param:MyACRNema'[, mode])`: the answer; nothing comes from an unknown command.
+
+    The mode `<FILE` sends a file along, `>FILE` has the answer written to one; others make no difference.
+    """
+    way = text(mode or "")
+    upload = None
+    if way.startswith("<"):
+        with open(as_bytes(way[1:]), "rb") as file:
+            upload = file.read(MAX_UPLOAD)
+    answer = border.host.commands.run(text(command, "a command").encode("latin-1", "replace"), upload)
+    if way.startswith(">"):
+        with open(as_bytes(way[1:]), "wb") as file:
+            file.write(answer)
+        return NOTHING
     return (answer.decode("latin-1"),)
+
+
+def dicomprint(border: Border, *_: Scalar) -> Values:
+    """`dicomprint(...)`: the error that it ends with; this server knows no print service."""
+    line = "***dicomprint: this server does not print"
+    border.line.services.log.console(line)
+    return (line,)
 
 
 def heapinfo(_border: Border, *_: Scalar) -> Values:
@@ -192,4 +212,5 @@ COMMANDS: dict[str, Command] = {
     "md5": md5,
     "servercommand": servercommand,
     "heapinfo": heapinfo,
+    "dicomprint": dicomprint,
 }

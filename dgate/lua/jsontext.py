@@ -17,13 +17,17 @@ MAX_DEPTH = 16
 _HEX = re.compile(r"[0-9A-Fa-f]{8}")
 _INTEGERS = frozenset({b"US", b"SS", b"UL", b"SL", b"IS"})
 _FLOATS = frozenset({b"FL", b"FD", b"DS"})
+BINARY_NUMBERS = frozenset({b"US", b"SS", b"UL", b"SL", b"FL", b"FD"})
 _BULK = frozenset({b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN"})
 _INLINE = 255
 """Bytes of a binary value that are written into the text."""
 
 
 def by_keyword(data: DataSet) -> str:
-    """`{"PatientName":"A^B","Rows":128}`; what has no keyword goes under its tag, large binary values are left out."""
+    """`{"PatientName":"A^B","Rows":128}`; what has no keyword goes under its tag, large binary values are left out.
+
+    Numbers are those that are stored as such: IS and DS stay the text that they are.
+    """
     return json.dumps(_plain(data), separators=(",", ":"))
 
 
@@ -39,8 +43,8 @@ def _plain(data: DataSet) -> dict[str, Any]:
         items = data.items(tag)
         if items is not None:
             found[name] = [_plain(item) for item in items]
-        elif not _is_bulk(data, tag):
-            values = _values(data, tag)
+        elif not is_bulk(data, tag):
+            values = _values(data, tag) if data.vr(tag) in BINARY_NUMBERS else [data.text(tag) or ""]
             found[name] = "" if not values else values[0] if len(values) == 1 else values
     return found
 
@@ -62,7 +66,8 @@ def _model(data: DataSet) -> dict[str, Any]:
     return found
 
 
-def _is_bulk(data: DataSet, tag: int) -> bool:
+def is_bulk(data: DataSet, tag: int) -> bool:
+    """Whether its value is left out: binary, and more than a few bytes."""
     return data.vr(tag) in _BULK and len(data.view(tag) or b"") > _INLINE
 
 

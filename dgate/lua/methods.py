@@ -6,40 +6,33 @@ import io
 from typing import TYPE_CHECKING
 
 from dgate.archive.compression import decide
-from dgate.archive.incoming import SUCCESS, IncomingObject
 from dgate.dataset.structure import DataSetError
-from dgate.encoding.elements import UNCOMPRESSED, encoding_of
+from dgate.encoding.elements import encoding_of
 from dgate.encoding.part10 import NotDicomError
-from dgate.interfaces import StoreRequest
 from dgate.lua.border import NOTHING, text, whole
 from dgate.lua.fields import append
 from dgate.lua.host import as_bytes
-from dgate.lua.objects import (
-    OwnSeries,
-    ScriptError,
-    Series,
-    Thing,
-    copy_of,
-    new_subject,
-    read_file,
-    reset,
-    take_in,
-    whole_bytes,
-    write_file,
-)
-from dgate.record import replace
-from dgate.rules.objects import header_of
-from dgate.rules.subject import SOP_CLASS, SOP_UID
+from dgate.lua.objects import OwnSeries, ScriptError, Series, Thing, new_subject, read_file, reset, write_file
+from dgate.rules.objects import copy_of, header_of, take_in, whole_bytes
+from dgate.rules.storing import store
 
 if TYPE_CHECKING:
     from dgate.interfaces import Log
     from dgate.lua.border import Border, Command, Values
     from dgate.lua.state import Scalar
-    from dgate.rules.subject import Subject
 
 FROM_SCRIPT = -2
 """The number of a line that a script runs."""
-_NUMERIC = {b"US": ("H", 2), b"SS": ("h", 2), b"UL": ("I", 4), b"SL": ("i", 4), b"FL": ("f", 4), b"FD": ("d", 8)}
+_NUMERIC = {
+    b"US": ("H", 2),
+    b"SS": ("h", 2),
+    b"UL": ("I", 4),
+    b"SL": ("i", 4),
+    b"FL": ("f", 4),
+    b"FD": ("d", 8),
+    b"OW": ("h", 2),
+    b"OF": ("f", 4),
+}
 
 
 def write(border: Border, number: Scalar, path: Scalar) -> Values:
@@ -125,21 +118,17 @@ class _Renamed:
         self.hold, self.flush, self.release = log.hold, log.flush, log.release
 
     def console(self, line: str) -> None:
-        _, _, path = line.partition("ritten file: ")
-        self._log.console(f"Lua script written file: {path}" if path else line)
+        how, _, path = line.partition(" file: ")
+        named = path and how in ("Written", "Rewritten")
+        self._log.console(f"Lua script {how.lower()} file: {path}" if named else line)
 
 
 def add_image(border: Border, number: Scalar) -> Values:
     """`AddImage()`: store it, without converters."""
     subject, peer = border.thing(number).subject, border.line.association
     stores = border.host.archive.stores
-    request = StoreRequest(
-        subject.attribute(SOP_CLASS), subject.attribute(SOP_UID), subject.transfer_syntax, peer.calling_ae,
-        peer.called_ae,
-    )  # fmt: skip
-    incoming = IncomingObject(replace(stores, log=_Renamed(stores.log)), request, stores.options.incoming_compression)
-    incoming.write([memoryview(whole_bytes(subject))])
-    return NOTHING if incoming.finish() == SUCCESS else _not_added()
+    added = store(stores, subject, peer.calling_ae, peer.called_ae, log=_Renamed(stores.log))
+    return NOTHING if added else _not_added()
 
 
 def _not_added() -> Values:
@@ -159,8 +148,8 @@ def list_items(border: Border, number: Scalar) -> Values:
     return (
         "|".join(data.terms.keyword(tag) for tag in tags),
         "|".join(data.vr(tag).decode("latin-1") for tag in tags),
-        "|".join(f"{tag >> 16:04x}" for tag in tags),
-        "|".join(f"{tag & 0xFFFF:04x}" for tag in tags),
+        "|".join(str(tag >> 16) for tag in tags),
+        "|".join(str(tag & 0xFFFF) for tag in tags),
     )
 
 
@@ -285,11 +274,6 @@ def set_vr_list(border: Border, number: Scalar, group: Scalar, element: Scalar, 
     except struct.error as fault:
         raise ScriptError(f"the table holds what is no value: {fault}") from fault
     return set_vr(border, number, group, element, value.decode("latin-1"))
-
-
-def is_uncompressed(subject: Subject) -> bool:
-    """Whether its pixels are there as they are."""
-    return subject.transfer_syntax in UNCOMPRESSED
 
 
 COMMANDS: dict[str, Command] = {

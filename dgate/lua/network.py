@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from dgate.dataset.model import DataSet
 from dgate.dataset.structure import DataSetError
 from dgate.encoding.elements import UNCOMPRESSED, encoding_of
+from dgate.forward.statement import split_address
 from dgate.lua.border import NOTHING, text
-from dgate.lua.client import Answer, Peer, RequestError, association
+from dgate.lua.client import Answer, Peer, RequestError, UnreachableError, association
 from dgate.lua.commandset import fields_of
-from dgate.lua.objects import Fields, OwnSeries, ScriptError, Thing, whole_bytes
+from dgate.lua.host import as_log_text
+from dgate.lua.objects import Fields, OwnSeries, ScriptError, Thing
 from dgate.net import dimse
 from dgate.net.echo import VERIFICATION
+from dgate.rules.objects import whole_bytes
 from dgate.rules.subject import SOP_CLASS, SOP_UID, Subject
 
 if TYPE_CHECKING:
@@ -28,19 +31,43 @@ MODELS = {
     ("find", "worklist"): "1.2.840.10008.5.1.4.31",
     ("move", "patient"): "1.2.840.10008.5.1.4.1.2.1.2",
     ("move", "study"): "1.2.840.10008.5.1.4.1.2.2.2",
+    ("get", "patient"): "1.2.840.10008.5.1.4.1.2.1.3",
+    ("get", "study"): "1.2.840.10008.5.1.4.1.2.2.3",
 }
+STORAGE = "1.2.840.10008.5.1.4.1.1."
+"""How the UIDs of storage SOP classes begin."""
+USUAL = tuple(
+    STORAGE + end
+    for end in (
+        "1", "1.1", "1.2", "2", "2.1", "3.1", "4", "4.1", "6.1", "6.2", "7", "7.1", "7.2", "7.3", "7.4", "11.1",
+        "12.1", "12.2", "20", "66", "66.1", "66.4", "77.1.1", "77.1.4", "88.11", "88.22", "88.33", "88.59", "104.1",
+        "128", "130", "481.1", "481.2", "481.3", "481.5",
+    )
+)  # fmt: skip
+"""Those that are asked for where dgatesop.lst names none."""
+LOCAL = "(local)"
 LEVEL = 0x00080052
 _LOWEST = ((0x00080018, "IMAGE"), (0x0020000E, "SERIES"), (0x0020000D, "STUDY"))
 
 
+class UnknownError(RequestError):
+    """A name that stands for no node."""
+
+
 def _peer(border: Border, ae: Scalar) -> Peer:
-    """A node of acrnema.map. Raises `RequestError`."""
-    name = text(ae, "an AE title")
-    node = border.host.config.amap.find(name)
-    if node is None or node.port_number is None:
-        raise RequestError(f"{name} is not in acrnema.map")
+    """A node of acrnema.map, this server itself, or `host:port`. Raises `UnknownError`."""
+    name, settings = text(ae, "an AE title"), border.line.services.settings()
     border.line.services.log.flush()
-    return Peer(node.host, node.port_number, border.line.services.settings().ae_title, node.ae)
+    own = settings.ae_title
+    node = border.host.config.amap.find(own if name == LOCAL else name)
+    if node is not None and node.port_number is not None:
+        return Peer(node.host, node.port_number, own, node.ae)
+    if name in (LOCAL, own):
+        return Peer("127.0.0.1", settings.port, own, own)
+    address = split_address(name)
+    if address is None:
+        raise UnknownError(f"AE not found: {name}")
+    return Peer(*address, own, name)
 
 
 def _request(field: int, sop_class: str, *more: tuple[int, bytes], data_set: bool = True) -> list[tuple[int, bytes]]:
@@ -69,13 +96,9 @@ def dicomquery(border: Border, ae: Scalar, level: Scalar, number: Scalar) -> Val
         with association(_peer(border, ae), model, PLAIN) as client:
             encoding = encoding_of(client.transfer_syntax)
             answers = list(client.ask(_request(dimse.C_FIND, model), query.encode(encoding)))
-            things = [
-                Thing(Subject(answer.data_set, encoding, client.transfer_syntax, border.terms))
-                for answer in answers
-                if answer.data_set
-            ]
+            things = [_taken(border, answer.data_set, client.transfer_syntax) for answer in answers if answer.data_set]
     except RequestError as fault:
-        border.line.services.log.console(f"***dicomquery: {fault}")
+        border.line.services.log.console(as_log_text(f"***dicomquery: {fault}"))
         return NOTHING
     return border.give(OwnSeries(border.terms, things))
 
@@ -99,9 +122,51 @@ def dicommove(
             request = _request(dimse.C_MOVE, model, (dimse.MOVE_DESTINATION, target))
             data = keys.encode(encoding_of(client.transfer_syntax))
             status = _last(list(client.ask(request, data))).command.number(dimse.STATUS)
+    except UnknownError as fault:
+        return _not_moved(border, str(fault))
+    except UnreachableError:
+        return _not_moved(border, f"could not connect to AE: {text(source)}")
     except (RequestError, dimse.DimseError):
-        return ("***dicommove: could not connect or no answer",)
-    return NOTHING if status == dimse.SUCCESS else ("***dicommove: remote DICOM error",)
+        return _not_moved(border, "association lost")
+    return NOTHING if status == dimse.SUCCESS else _not_moved(border, "remote DICOM error")
+
+
+def _not_moved(border: Border, why: str) -> Values:
+    """The log says it too."""
+    line = f"***dicommove: {why}"
+    border.line.services.log.console(as_log_text(line))
+    return (line,)
+
+
+def dicomget(border: Border, ae: Scalar, level: Scalar, number: Scalar) -> Values:
+    """`dicomget(ae, level, object)`: the objects that match, by C-GET; nothing if there is no association."""
+    kind = text(level, "a level").upper()
+    keys = border.thing(number).data.copy()
+    keys.set_text(LEVEL, kind)
+    model = MODELS["get", "patient" if kind == "PATIENT" else "study"]
+    try:
+        with association(_peer(border, ae), model, PLAIN, _storage_classes(border)) as client:
+            answers = list(client.ask(_request(dimse.C_GET, model), keys.encode(encoding_of(client.transfer_syntax))))
+            stored = [answer for answer in answers if answer.command.field == dimse.C_STORE]
+            status = _last(answers).command.number(dimse.STATUS)
+            syntaxes = client.contexts
+    except (RequestError, dimse.DimseError) as fault:
+        border.line.services.log.console(as_log_text(f"***dicomget: {fault}"))
+        return NOTHING
+    if status != dimse.SUCCESS:
+        border.line.services.log.console("***dicomget: remote DICOM error")
+    things = [_taken(border, answer.data_set, syntaxes[answer.context]) for answer in stored]
+    return border.give(OwnSeries(border.terms, things))
+
+
+def _storage_classes(border: Border) -> tuple[str, ...]:
+    """What this server itself would take."""
+    listed = border.host.config.sop_list.abstract or ()
+    return tuple(sorted(uid for uid in listed if uid.startswith(STORAGE))) or USUAL
+
+
+def _taken(border: Border, data_set: bytes, syntax: str) -> Thing:
+    return Thing(Subject(data_set, encoding_of(syntax), syntax, border.terms))
 
 
 def _last(answers: Sequence[Answer]) -> Answer:
@@ -129,7 +194,7 @@ def dicomstore(border: Border, ae: Scalar, number: Scalar) -> Values:
         for thing in things:
             answer = _store(border, _peer(border, ae), thing.subject)
     except RequestError as fault:
-        border.line.services.log.console(f"***dicomstore: {fault}")
+        border.line.services.log.console(as_log_text(f"***dicomstore: {fault}"))
         return NOTHING
     return NOTHING if answer is None else border.give(Fields(fields_of(answer.command)))
 
@@ -158,6 +223,7 @@ def _converted(subject: Subject, content: bytes, transfer_syntax: str) -> bytes:
 COMMANDS: dict[str, Command] = {
     "dicomquery": dicomquery,
     "dicommove": dicommove,
+    "dicomget": dicomget,
     "dicomecho": dicomecho,
     "dicomstore": dicomstore,
 }

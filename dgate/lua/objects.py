@@ -11,7 +11,7 @@ from dgate.dataset.model import DataSet
 from dgate.dataset.paths import Path, PathError, parse_path
 from dgate.dataset.structure import DataSetError
 from dgate.encoding.elements import EXPLICIT_LITTLE, LITTLE
-from dgate.rules.objects import load, save
+from dgate.rules.objects import copy_of, load, save
 from dgate.rules.subject import TRANSFER_SYNTAX, Subject
 
 if TYPE_CHECKING:
@@ -168,28 +168,6 @@ def all_items(series: Series) -> list[DataSet]:
     if series.holder is None:
         return [thing.data.copy() for thing in series.things]
     return [item.copy() for item in series.holder.items(series.tag) or ()]
-
-
-def whole_bytes(subject: Subject) -> bytes:
-    """The encoded data set, pixels and all. Raises `DataSetError`, OSError."""
-    tail = subject.tail.chunks() if subject.tail is not None else ()
-    return b"".join([*subject.pieces(), *tail])
-
-
-def copy_of(subject: Subject) -> Subject:
-    """An object of its own with the same content. Raises `DataSetError`, OSError."""
-    made = Subject(whole_bytes(subject), subject.encoding, subject.transfer_syntax, subject.terms)
-    made.written_syntax = subject.written_syntax
-    return made
-
-
-def take_in(subject: Subject) -> None:
-    """From now on its pixels are in memory too, so that they can be changed. Raises `DataSetError`, OSError."""
-    if subject.tail is not None:
-        written = subject.written_syntax
-        made = copy_of(subject)
-        subject.replace(made)
-        subject.written_syntax = written
 
 
 def reset(thing: Thing) -> None:

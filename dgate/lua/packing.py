@@ -1,4 +1,4 @@
-"""`require('pack')`: numbers and strings as bytes, by the format letters of lpack."""
+"""Numbers and strings as bytes: `require('pack')`, by the format letters of lpack, and `ConvertBinaryData`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dgate.lua.border import text, whole
+from dgate.lua.border import packed, text, whole
 from dgate.lua.objects import ScriptError
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ _LETTERS = re.compile(r"\s*([<>=zpPaAfdncbhHiIlL])([0-9]{0,6})")
 _CODES = {"f": "f", "d": "d", "n": "d", "c": "b", "b": "B", "h": "h", "H": "H", "i": "i", "I": "I", "l": "q", "L": "Q"}
 _LENGTHS = {"p": "B", "P": "H", "a": "Q"}
 _MOST = 100_000
+_KIND = re.compile(r"(?:([0-9]{1,9})\*)?([fus])([0-9]{1,6})")
+_FLOATS = {4: "<f", 8: "<d"}
+_MOST_VALUES = 10_000_000
 
 
 def _letters(form: Scalar) -> Iterator[tuple[str, str, int | None]]:
@@ -91,4 +94,62 @@ def _unpacked(content: bytes, at: int, order: str, letter: str, count: int | Non
     return (content[start:end].decode("latin-1"), end) if 0 <= start <= end <= len(content) else (None, at)
 
 
-COMMANDS: dict[str, Command] = {"pack": pack, "unpack": unpack}
+def to_binary(_border: Border, form: Scalar, values: str) -> Values:
+    """`ConvertBinaryData('N*f8', table)`: the first N values as bytes; of `sL` each in L bytes, ending with a NUL."""
+    count, kind, size = _kind(form)
+    parts = list(itertools.islice(_unpacked_list(values), count))
+    if len(parts) < count:
+        raise ScriptError(f"the table has {len(parts)} values, not {count}")
+    if kind == "s":
+        if any(len(part) >= size for part in parts):
+            raise ScriptError(f"a text has more than {size - 1} characters")
+        return ("".join(part.ljust(size, "\0") for part in parts),)
+    try:
+        numbers = [float(part) for part in parts]
+        content = b"".join(_number_as_bytes(kind, size, number) for number in numbers)
+    except (ValueError, OverflowError, struct.error) as fault:
+        raise ScriptError(f"the table holds what is no value: {fault}") from fault
+    return (content.decode("latin-1"),)
+
+
+def _number_as_bytes(kind: str, size: int, number: float) -> bytes:
+    if kind == "f":
+        return struct.pack(_FLOATS[size], number)
+    return (int(number) & ((1 << 8 * size) - 1)).to_bytes(size, "little")
+
+
+def from_binary(_border: Border, form: Scalar, data: Scalar) -> Values:
+    """`ConvertBinaryData('N*f8', text)`: a table of N values."""
+    count, kind, size = _kind(form)
+    content = text(data).encode("latin-1", "replace")
+    if kind == "s":
+        ends = content.decode("latin-1").split("\0")[:count]
+        return "s", packed(ends)
+    if len(content) < count * size:
+        raise ScriptError(f"there are {len(content)} bytes, not {count * size}")
+    pieces = (content[at : at + size] for at in range(0, count * size, size))
+    if kind == "f":
+        return "b", ",".join(f"{struct.unpack(_FLOATS[size], piece)[0]:.17g}" for piece in pieces)
+    return "b", ",".join(str(int.from_bytes(piece, "little")) for piece in pieces)
+
+
+def _kind(form: Scalar) -> tuple[int, str, int]:
+    """Count, letter and size of a format like `1000*f8`. Raises `ScriptError`."""
+    found = _KIND.fullmatch(text(form, "a format"))
+    if found is not None and int(found[1] or 1) <= _MOST_VALUES:
+        count, kind, size = int(found[1] or 1), found[2], int(found[3])
+        if kind == "s" or size in (_FLOATS if kind == "f" else (1, 2, 3, 4)):
+            return count, kind, size
+    raise ScriptError(f"bad format '{text(form)[:32]}'")
+
+
+def _unpacked_list(values: str) -> Iterator[str]:
+    at = 0
+    while at < len(values):
+        colon = values.index(":", at)
+        end = colon + 1 + int(values[at:colon])
+        yield values[colon + 1 : end]
+        at = end
+
+
+COMMANDS: dict[str, Command] = {"pack": pack, "unpack": unpack, "to_binary": to_binary, "from_binary": from_binary}

@@ -256,7 +256,7 @@ end
 for name, command in next, {
   Write = 'write', Read = 'read', Dump = 'dump', Copy = 'copy', Compress = 'compress', Script = 'script_on',
   AddImage = 'add_image', Reset = 'reset', Serialize = 'serialize', GetVR = 'get_vr',
-  GetPixel = 'get_pixel', SetPixel = 'set_pixel', GetRow = 'get_row', SetRow = 'set_row', GetColumn = 'get_column',
+  SetPixel = 'set_pixel', GetRow = 'get_row', SetRow = 'set_row', GetColumn = 'get_column',
   SetColumn = 'set_column', GetImage = 'get_image', SetImage = 'set_image', DeleteFromSequence = 'delete_item',
   new = 'new_object', newarray = 'new_array', free = 'free',
 } do declare_method(methods, name, command) end
@@ -264,8 +264,12 @@ methods.SetVR = function(self, group, element, value)
   local command = type(value) == 'table' and 'set_vr_list' or 'set_vr'
   return finish(cross(100, command, ids[self], group, element, given(value)))
 end
-methods.ListItems = function(self)
-  return finish(cross(100, 'list_items', ids[self]))
+for name, command in next, {ListItems = 'list_items', GetPixel = 'get_pixel'} do  -- these give more than one value
+  methods[name] = function(self, ...)
+    local id = type(self) == 'userdata' and ids[self]
+    if not id then error("call it with a colon: object:" .. name .. '()', 2) end
+    return finish(cross(100, command, id, arguments(...)))
+  end
 end
 for name, command in next, {Add = 'add', Delete = 'delete', Serialize = 'serialize', free = 'free'} do
   declare_method(array_methods, name, command)
@@ -308,15 +312,32 @@ for name, cost in next, {
   destroy = 100, reject = 100, retry = 100, script = 1000, dictionary = 100, get_amap = 100, get_sqldef = 100, gpps = 100,
   genuid = 100, tempfile = 1000, tickcount = 10, sleep = 100, mkdir = 1000, system = 1000, crc = 100, md5 = 10000,
   changeuid = 10000, changeuidback = 10000, sql = 10000, dicommove = 10000, servercommand = 10000, heapinfo = 10,
+  newdicomdelete = 10000, newdicommodify = 10000, newdicomcopy = 10000, dicomprint = 1000,
 } do
   _G[name] = function(...) return finish(cross(cost, name, arguments(...))) end
 end
 
 for _, name in next, {
-  'dbquery', 'dicomquery', 'dicomread', 'dicomstore', 'dicomecho', 'dicomdelete', 'newdicomobject', 'newdicomarray',
+  'dbquery', 'dicomquery', 'dicomread', 'dicomget', 'dicomstore', 'dicomecho', 'dicomdelete', 'newdicomobject',
+  'newdicomarray', 'listoldestpatients',
 } do
   _G[name] = function(...) return wrapped(cross(10000, name, arguments(...))) end
 end
+
+ConvertBinaryData = function(form, data)
+  if type(data) ~= 'table' then return wrapped(cross(1000, 'from_binary', form, given(data))) end
+  local list = {}
+  for at = 1, #data do
+    local value = tostring(data[at])
+    list[at] = #value .. ':' .. value
+  end
+  return finish(cross(1000, 'to_binary', form, concat(list)))
+end
+
+-- only a web server has somebody to show these to, or to ask
+
+HTML = function() end
+CGI = function(_, default) return default or '' end
 
 package.preload.pack = function()
   for name, command in next, {pack = 'pack', unpack = 'unpack'} do

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dgate.lua.jsontext import by_keyword, dicomweb
+from dgate.lua.jsontext import BINARY_NUMBERS, by_keyword, dicomweb, is_bulk
 from dgate.lua.objects import Series, Thing
 
 if TYPE_CHECKING:
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from dgate.lua.border import Border, Command, Values
     from dgate.lua.state import Scalar
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NUMBERS = re.compile(r"[-0-9.\\]+")
 _SPECIAL = re.compile(r"[\\\"\x00-\x1f\x7f]")
 
 
@@ -36,14 +38,25 @@ def _things(series: Series) -> list[Thing]:
 
 
 def lua_table(data: DataSet) -> str:
-    """A table by keywords, or by tags where there is none; sequences are lists."""
+    """A table by keywords, or by tags where there is none: texts, numbers or lists of them, lists for sequences."""
     parts = []
     for tag in data.tags():
-        name = data.terms.keyword(tag) or f"{tag >> 16:04x},{tag & 0xFFFF:04x}"
-        items = data.items(tag)
-        value = quoted(data.text(tag) or "") if items is None else "{" + ",".join(map(lua_table, items)) + "}"
-        parts.append(f"[{quoted(name)}]={value}")
+        name = data.terms.keyword(tag)
+        key = name if _NAME.fullmatch(name) else f"[{quoted(name or f'{tag >> 16:04x},{tag & 0xFFFF:04x}')}]"
+        parts.append(f"{key}={_value(data, tag)}")
     return "{" + ",".join(parts) + "}"
+
+
+def _value(data: DataSet, tag: int) -> str:
+    items = data.items(tag)
+    if items is not None:
+        return "{" + ",".join(map(lua_table, items)) + "}"
+    if is_bulk(data, tag):
+        return f"nil --[[{data.vr(tag).decode('latin-1')} not serialized]]"
+    text = data.text(tag) or ""
+    if data.vr(tag) not in BINARY_NUMBERS or not _NUMBERS.fullmatch(text):
+        return quoted(text)
+    return text if "\\" not in text else "{" + text.replace("\\", ",") + "}"
 
 
 def quoted(text: str) -> str:

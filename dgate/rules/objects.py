@@ -130,3 +130,25 @@ def load(descriptor: int, terms: Terms) -> Subject:
     made.outside = outside
     made.tail = Tail(descriptor, meta.offset + end, size - end)
     return made
+
+
+def whole_bytes(subject: Subject) -> bytes:
+    """The encoded data set, pixels and all. Raises `DataSetError`, OSError."""
+    tail = subject.tail.chunks() if subject.tail is not None else ()
+    return b"".join([*subject.pieces(), *tail])
+
+
+def copy_of(subject: Subject) -> Subject:
+    """An object of its own with the same content. Raises `DataSetError`, OSError."""
+    made = Subject(whole_bytes(subject), subject.encoding, subject.transfer_syntax, subject.terms)
+    made.written_syntax = subject.written_syntax
+    return made
+
+
+def take_in(subject: Subject) -> None:
+    """From now on its pixels are in memory too, so that they can be changed. Raises `DataSetError`, OSError."""
+    if subject.tail is not None:
+        written = subject.written_syntax
+        made = copy_of(subject)
+        subject.replace(made)
+        subject.written_syntax = written

@@ -11,6 +11,11 @@ local function sink()
   return file
 end
 
+function servercommand(command, mode)
+  if type(mode) ~= 'string' or mode:sub(1, 1) ~= '>' then return tell(command, mode) end
+  would('write', mode:sub(2))
+end
+
 if os then
 
 local time = os.time

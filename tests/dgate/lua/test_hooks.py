@@ -207,9 +207,29 @@ def test_a_script_talks_to_nodes(start: Callable[[str], Site]) -> None:
     move = "q = DicomObject:new() q.QueryRetrieveLevel = 'PATIENT' q.PatientID = 'PAT 001.A'"
     assert run(f"lua:{move} return dicommove('ORACLE', 'ORACLE', q) == nil") == "true"
     assert run(f"lua:{move} return dicommove('ORACLE', 'NOSUCH', q)") == "***dicommove: remote DICOM error"
+    assert run(f"lua:{move} return dicommove('DEAD', 'ORACLE', q)") == "***dicommove: could not connect to AE: DEAD"
+    assert run(f"lua:{move} return dicommove('LOST', 'ORACLE', q)") == "***dicommove: AE not found: LOST"
+    assert "***dicommove: AE not found: LOST" in lines_of(site, "***dicommove")
+    assert run(f"lua:return dicomecho('127.0.0.1:{site.port}').Status .. dicomecho('(local)').Status") == "00"
     assert run("lua:return (get_amap(1))") == "DEAD"
     assert run("lua:return table.concat({get_amap(0)}, ' ')") == f"ORACLE 127.0.0.1 {site.port} un"
     assert run("lua:return get_amap(9) == nil") == "true"
+
+
+def test_a_script_gets_objects_from_a_node(start: Callable[[str], Site]) -> None:
+    site = start("")
+    (site.root / "acrnema.map").write_text(f"ORACLE 127.0.0.1 {site.port} un\nDEAD 127.0.0.1 1 un\n")
+    site.node.config.reload()
+    site.store()
+    site.store(t00080018=b"1.2.3.9")
+    query = "q = DicomObject:new() q.PatientID = 'PAT 001.A' q.StudyInstanceUID = '' "
+    got = "r = dicomget('ORACLE', 'PATIENT', q) "
+    assert site.command(f"lua:{query}{got} return #r .. r[0].PatientName .. r[1].Rows") == "2Doe^John^Q4"
+    study = "q.StudyInstanceUID = dicomread(q)[0].StudyInstanceUID r = dicomget('ORACLE', 'STUDY', q)"
+    assert site.command(f"lua:{query}{study} return #r .. ' ' .. #r[1]:GetVR(0x7fe0, 0x10, true)") == "2 64"
+    assert site.command("lua:q = DicomObject:new() q.PatientID = 'no' return #dicomget('ORACLE', 'PATIENT', q)") == "0"
+    assert site.command(f"lua:{query} return dicomget('DEAD', 'PATIENT', q) == nil") == "true"
+    assert lines_of(site, "***dicomget")
 
 
 def test_a_missing_package_is_said_at_the_start(start: Callable[[str], Site], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,19 @@ def test_pixels_are_written(pictured: Bench) -> None:
 def test_a_frame_goes_out_and_in(pictured: Bench) -> None:
     assert pictured.say("Data:SetImage(1, Data:GetImage(0))") == []
     assert pictured.value("Data:GetPixel(3, 2, 1)") == "19000"
-    assert "64 bytes" in pictured.say("Data:SetImage(0, 'short')")[0]
+    why = "Failed to set image, data and image dimensions incompatible"
+    assert why in pictured.say("Data:SetImage(0, 'short')")[0]
+
+
+def test_all_samples_of_a_pixel(bench: Bench) -> None:
+    colour = {**image(EXPLICIT_LITTLE), 0x00280002: (b"US", b"\3\0"), 0x00280100: (b"US", b"\x08\0")}
+    colour |= {0x00280010: (b"US", b"\2\0"), 0x00280011: (b"US", b"\2\0"), 0x00280008: (b"IS", b"1 ")}
+    bench.take({**colour, PIXELS: (b"OB", bytes(range(12)))})
+    assert bench.value("Data:GetPixel(1, 1, 0)") == "9\t10\t11"
+    assert bench.value("table.concat(Data:GetRow(1, 0), ',', 0)") == "6,7,8,9,10,11"
+    assert bench.value("table.concat(Data:GetColumn(1, 0), ',', 0)") == "3,4,5,9,10,11"
+    assert bench.say("Data:SetPixel(0, 0, 0, 70, 71, 72)") == []
+    assert bench.value("getpixel(0, 0, 0)") == "70\t71\t72"
 
 
 @pytest.mark.parametrize(
