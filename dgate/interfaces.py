@@ -58,6 +58,8 @@ class StoreRequest:
     calling_ae: str
     called_ae: str
     session: Session | None = field(default=None, compare=False)
+    fetched: bool = False
+    """We have asked for the object ourselves: no converter runs."""
     """That of the association; an object that comes another way has one of its own."""
 
 

@@ -1,4 +1,4 @@
-"""Threads with a stack of their own size.
+"""Threads with a stack of their own size, and those that work for another one, which waits.
 
 Python takes the size from one setting of the whole process, so two who start threads must not do so at once.
 """
@@ -6,6 +6,8 @@ Python takes the size from one setting of the whole process, so two who start th
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _lock = threading.Lock()
 
@@ -18,3 +20,21 @@ def start_thread(thread: threading.Thread, stack: int) -> None:
             thread.start()
         finally:
             threading.stack_size(before)
+
+
+_working = threading.local()
+
+
+def served() -> int:
+    """The thread for which this one works: itself, unless another one waits for it."""
+    return getattr(_working, "served", 0) or threading.get_ident()
+
+
+@contextmanager
+def serving(thread: int) -> Iterator[None]:
+    """Work for that one."""
+    before, _working.served = getattr(_working, "served", 0), thread
+    try:
+        yield
+    finally:
+        _working.served = before

@@ -132,6 +132,8 @@ class DiskArchive:
         stores = self.stores
         if self._cleaner is not None:
             self._cleaner.look()
+        if request.fetched:
+            stores = replace(stores, converters=None, exports=None)
         return begin(stores, request, stores.options.incoming_compression, edit=self._fill_in)
 
     def find(

@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING, Self
 
 from dgate.archive.delete import delete
 from dgate.commands.moving import Here
-from dgate.encoding.elements import IMPLICIT_LITTLE, LITTLE
+from dgate.encoding.elements import IMPLICIT_LITTLE
 from dgate.forward.fetching import Fetch
-from dgate.forward.identifier import identifier_of
+from dgate.forward.identifier import NARROWING, identifier_of
 from dgate.forward.immediate import edited
 from dgate.forward.lanes import Failed, GivenUp
+from dgate.forward.merging import Merging
+from dgate.forward.origin import run_for
 from dgate.forward.parcel import Content
 from dgate.forward.requests import KEYS
 from dgate.index.tables import Level
-from dgate.interfaces import QueryFailure, RetrieveFailure, Session
+from dgate.interfaces import QueryFailure, RetrieveFailure
 from dgate.net import dimse
 from dgate.net.move import Move
 from dgate.net.negotiation import Context
 from dgate.net.node import Node
 from dgate.net.retrieving import NOTHING_FOUND
-from dgate.rules.interfaces import Association, Script
+from dgate.rules.interfaces import Script
 from dgate.rules.objects import load
-from dgate.rules.run import Run
 from dgate.rules.shell import carry_out
 from dgate.rules.subject import Subject
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from dgate.config.settings import Settings
     from dgate.forward.lanes import Lane
     from dgate.forward.table import Job, Work
-    from dgate.interfaces import Asker, Buffers, StoredObject
+    from dgate.interfaces import Archive, Asker, Buffers, StoredObject
     from dgate.net.dimse import Command
     from dgate.rules.interfaces import Services
 
@@ -58,6 +59,7 @@ class Later:
             "delete": self._delete,
             "process": self._process,
             "prefetch": self._prefetch,
+            "merge": Merging(archive, services).merge,
         }
 
     def maximum_retries(self, settings: Settings) -> int:
@@ -67,7 +69,7 @@ class Later:
     def carry_out(self, job: Job, lane: Lane) -> None:
         """See `Worker`."""
         del lane  # a C-MOVE has its own association
-        self._verbs[job.work["verb"]](job.work)
+        self._verbs[job.work["verb"]]({**job.work, "id": f"{job.id} {job.entered}"})
 
     def _forward(self, work: Work) -> None:
         """A C-MOVE asked of ourselves. Raises `Failed`, `GivenUp` if not everything arrived."""
@@ -84,9 +86,11 @@ class Later:
 
     def _move(self, work: Work, identifier: bytes) -> Command | None:
         node, clauses = self._node, work["clauses"]
-        archive = (
-            _Edited(self._archive, clauses["script"], work, self._services()) if "script" in clauses else node.archive
-        )
+        archive: Archive = node.archive
+        if "script" in clauses:
+            archive = _Edited(self._archive, clauses["script"], work, self._services())
+        if "split" in clauses:
+            archive = _Share(archive, clauses["split"])
         here = Here(Node(archive, node.log, node.limits, node.door, node.config, node.counters))
         here.called_ae += f"~{clauses['compressed as']}" if "compressed as" in clauses else ""
         request = dimse.encode_command(
@@ -105,6 +109,11 @@ class Later:
         return here.answer
 
     def _delete(self, work: Work) -> None:
+        if any(clause in work["clauses"] for clause in NARROWING):
+            for stored in self._selected(identifier_of(work)):
+                uid = stored.sop_instance_uid.encode("latin-1", "replace")
+                delete(self._archive, Level.IMAGE, {"sop_uid": uid})
+            return
         keys = {name: value.encode("latin-1", "replace") for name, value in work["keys"].items() if value}
         if keys:
             deepest = max(KEYS.index(name) for name in keys)
@@ -131,7 +140,7 @@ class Later:
 
     def _process(self, work: Work) -> None:
         """`by FILE.lua(ARGS)`, or by a shell command, to which received values are data."""
-        run = _run_for(work, self._services())
+        run = run_for(work, self._services())
         name, argument = _command(work["target"])
         if not name.lower().endswith(".lua"):
             carry_out(run, " ".join(_command(work["clauses"]["by"])), work["environment"])
@@ -168,7 +177,7 @@ class _Edited:
         except OSError as fault:
             raise RetrieveFailure(f"{fault.filename} cannot be read: {fault.strerror}") from fault
         try:
-            run = _run_for(self._work, self._services)
+            run = run_for(self._work, self._services)
             run.subject = load(descriptor, self._services.terms.get())
             changed = edited(run.subject, self._line, run)
         except Exception as fault:
@@ -178,6 +187,23 @@ class _Edited:
             os.close(descriptor)
             raise RetrieveFailure(f"{path}: not sent, the script does not want it")
         return _EditedObject(changed, path, descriptor)
+
+
+class _Share:
+    """The archive, but for the objects that are another's share; implements `Archive`."""
+
+    def __init__(self, archive: Archive, split: str) -> None:
+        self._archive = archive
+        self._first, self._shares = map(int, split.split("/"))
+        self.begin_store, self.find, self.open = archive.begin_store, archive.find, archive.open
+        self.commitment, self.close = archive.commitment, archive.close
+
+    def select(
+        self, identifier: bytes, transfer_syntax: str, asker: Asker | None = None, destination: str = ""
+    ) -> list[StoredObject]:
+        """See `Archive`."""
+        found = self._archive.select(identifier, transfer_syntax, asker, destination)
+        return [stored for at, stored in enumerate(found) if at % self._shares == self._first]
 
 
 class _EditedObject(Content):
@@ -196,11 +222,3 @@ class _EditedObject(Content):
     def pieces(self, transfer_syntax: str, buffers: Buffers) -> Iterator[memoryview]:
         """See `Outgoing`."""
         return super().pieces(transfer_syntax, buffers)
-
-
-def _run_for(work: Work, services: Services) -> Run:
-    """A run without an object, for the line that the request came from."""
-    subject = Subject(b"", LITTLE, IMPLICIT_LITTLE, services.terms.get())
-    run = Run(work["prefix"], int(work["number"]), subject, Association("", "", Session()), services)
-    run.part = int(work["part"])
-    return run

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dgate.encoding.elements import IMPLICIT_LITTLE
-from dgate.forward.identifier import identifier_of
+from dgate.forward.identifier import identifier_of, level_of
 from dgate.forward.lanes import Failed, GivenUp
 from dgate.net import dimse
+from dgate.net.limits import FETCHED
 from dgate.net.requestor import Destination, NoAssociation, PeerLost, association
 from dgate.rules.run import shown
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from dgate.net.node import Node
     from dgate.net.requestor import Requested
 
-PATIENT_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.1.2"
-MESSAGE_ID = 5
+PATIENT_ROOT_MOVE, STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.1.2", "1.2.840.10008.5.1.4.1.2.2.2"
 
 
 class Fetch:
@@ -42,9 +42,13 @@ class Fetch:
             raise GivenUp(f"{source} is not in acrnema.map, or without a port there")
         own = node.config.settings.ae_title
         destination = Destination(entry.host, entry.port_number, own, entry.ae)
+        model = PATIENT_ROOT_MOVE if level_of(work["keys"], work["clauses"]) == "PATIENT" else STUDY_ROOT_MOVE
         try:
-            with association(destination, [(PATIENT_ROOT_MOVE, (IMPLICIT_LITTLE,))], node.limits, node.door) as peer:
-                status = self._move(peer, identifier_of(work))
+            with (
+                association(destination, [(model, (IMPLICIT_LITTLE,))], node.limits, node.door) as peer,
+                node.door.expecting(peer.address),
+            ):
+                status = self._move(peer, model, identifier_of(work))
         except NoAssociation as fault:
             node.log.console(shown(f"***{verb}: could not connect to AE: {source}"))
             raise Failed(str(fault)) from fault
@@ -55,12 +59,12 @@ class Fetch:
             node.log.console(shown(f"***{verb}: remote DICOM error"))
             raise GivenUp(f"{source} answered the C-MOVE with status {status:04X}")
 
-    def _move(self, peer: Requested, keys: bytes) -> int:
+    def _move(self, peer: Requested, model: str, keys: bytes) -> int:
         request = dimse.encode_command(
             (
-                (dimse.AFFECTED_SOP_CLASS, PATIENT_ROOT_MOVE.encode()),
+                (dimse.AFFECTED_SOP_CLASS, model.encode()),
                 (dimse.COMMAND_FIELD, dimse.ushort(dimse.C_MOVE)),
-                (dimse.MESSAGE_ID, dimse.ushort(MESSAGE_ID)),
+                (dimse.MESSAGE_ID, dimse.ushort(FETCHED)),
                 (dimse.PRIORITY, dimse.ushort(0)),
                 (dimse.MOVE_DESTINATION, dimse.padded(self._node.config.settings.ae_title)),
                 (dimse.DATA_SET_TYPE, dimse.ushort(dimse.WITH_DATA_SET)),
@@ -70,5 +74,5 @@ class Fetch:
         peer.send_parts([dimse.encode_message(accepted, request, keys, peer.max_length)])
         status = dimse.PENDING
         while status & 0xFF00 == dimse.PENDING:
-            status = peer.response(MESSAGE_ID).number(dimse.STATUS)
+            status = peer.response(FETCHED).number(dimse.STATUS)
         return status

@@ -6,17 +6,20 @@ import hashlib
 import json
 import threading
 import time
+from datetime import date
 from typing import TYPE_CHECKING
 
 from dgate.forward import table
+from dgate.forward.days import day_of, days_around
 from dgate.forward.parcel import SERIES_UID, STUDY_UID
 from dgate.forward.queues import LATER, Queues
-from dgate.forward.statement import LEFT_OUT, LEVELS, SHOWN, Delayed, parse_delayed
+from dgate.forward.statement import LEFT_OUT, LEVELS, SHOWN, SPLIT, Delayed, parse_delayed
 from dgate.index.index import FAULTS
-from dgate.record import dataclass
+from dgate.record import dataclass, replace
 from dgate.rules.outcome import Status
 from dgate.rules.quoting import for_line, for_shell
 from dgate.rules.subject import PATIENT_ID, SOP_UID
+from dgate.threads import served
 
 if TYPE_CHECKING:
     from dgate.forward.table import Work
@@ -25,12 +28,11 @@ if TYPE_CHECKING:
 
 KEYS = ("patient_id", "study_uid", "series_uid", "sop_uid")
 TAGS = dict(zip(KEYS, (PATIENT_ID, STUDY_UID, SERIES_UID, SOP_UID), strict=True))
+STUDY_DATE = 0x00080020
 IMPORT = "Importconverter"
 """How log lines of import converters begin; called lines are theirs too."""
-UNKNOWN = frozenset({"age", "split"})
-"""Clauses that narrow a request down in a way this server cannot: without them too much would go."""
-WIDENING = frozenset({"modality", "date", "now", "age", "sop"})
-"""Clauses that make a request one for the whole patient."""
+WIDENING = frozenset({"modality", "date", "now", "age", "sop", "study", "series"})
+"""Clauses that make a request one for the whole patient, or for what they name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +50,6 @@ class Pending:
         table.request(connection, number, self.lane, self.work, now, due=now + self.wait, identity=self.identity)
 
 
-class _Held(threading.local):
-    """What a thread's import converters want for the object that it is about to store."""
-
-    pending: list[Pending]
-
-    def __init__(self) -> None:
-        self.pending = []
-
-
 class Requests:
     """Takes requests. Thread-safe.
 
@@ -65,27 +58,23 @@ class Requests:
 
     def __init__(self, queues: Queues) -> None:
         self._queues = queues
-        self._held = _Held()
+        self._held: dict[int, list[Pending]] = {}
+        """What import converters want for the object that a thread is about to store, by that thread."""
         self._lock = threading.Lock()
         self._begun = False
 
     def delay(self, statement: str, run: Run) -> Status:
         """See `Forwarder` of dgate.rules.interfaces. What cannot be queued is an error line, and the line goes on."""
-        if statement.lower().split(" ", 1)[0] in LEFT_OUT:
-            run.error(f"{statement}: this server has no such command")
+        asked = asked_by(statement, run)
+        if asked is None:
             return Status.NEXT
-        request = parse_delayed(statement)
-        if request is None:
-            return Status.NEXT
-        if not UNKNOWN.isdisjoint(request.clauses):
-            run.error(f"{statement}: this server does not know the clauses {', '.join(sorted(UNKNOWN))}")
-            return Status.NEXT
-        keys = {name: run.subject.attribute(tag) for name, tag in TAGS.items()}
+        request, keys = asked
         pending = self._pending(request, keys, run)
         self._announce()
         try:
-            known = self._queues.knows(pending.identity) or pending in self._held.pending
-            self._held.pending.append(pending)
+            held = self._held.setdefault(served(), [])
+            known = self._queues.knows(pending.identity) or pending in held
+            held.append(pending)
             if run.prefix != IMPORT:
                 self.flush()
         except FAULTS as fault:
@@ -97,8 +86,7 @@ class Requests:
 
     def take(self) -> list[Pending]:
         """What this thread's object brings; whoever takes it sees to it."""
-        taken, self._held.pending = self._held.pending, []
-        return taken
+        return self._held.pop(served(), [])
 
     def flush(self) -> None:
         """Queue what this thread's object brings, though it was not stored. Raises `FAULTS`."""
@@ -143,14 +131,36 @@ class Requests:
             self._queues.log.console(f"Starting {threads} DelayedForwarderThreads")
 
 
+def asked_by(statement: str, run: Run) -> tuple[Delayed, dict[str, str]] | None:
+    """What a statement asks for, and what it could be about; None, perhaps with an error line, if that is nothing."""
+    if statement.lower().split(" ", 1)[0] in LEFT_OUT:
+        run.error(statement)
+        return None
+    request = parse_delayed(statement)
+    if request is None:
+        return None
+    keys = {name: run.subject.attribute(tag) for name, tag in TAGS.items()}
+    try:
+        request = replace(request, clauses=settled(request, run.subject.attribute(STUDY_DATE)))
+    except ValueError as fault:  # without the clause too much would go
+        run.error(f"{statement}: {fault}")
+        return None
+    if not any(scope(request, keys).values()):
+        run.error(f"{statement}: the object has no patient ID, and all patients cannot be meant")
+        return None
+    return request, keys
+
+
 def lane_of(request: Delayed) -> str:
     """Who works on it: whoever else waits for the same destination, else the others of its kind."""
-    return LATER + (request.verb if request.verb in ("process", "delete", "prefetch") else request.target)
+    return LATER + (request.verb if request.verb in ("process", "delete", "merge", "prefetch") else request.target)
 
 
 def scope(request: Delayed, keys: dict[str, str]) -> dict[str, str]:
     """What names the objects: the patient and what is below, down to the level; some clauses widen it."""
-    if request.level not in LEVELS or not WIDENING.isdisjoint(request.clauses):
+    if request.verb == "merge":
+        depth = 2
+    elif request.level not in LEVELS or not WIDENING.isdisjoint(request.clauses):
         depth = 1
     else:
         depth = LEVELS.index(request.level) + 1
@@ -159,6 +169,19 @@ def scope(request: Delayed, keys: dict[str, str]) -> dict[str, str]:
         if clause in request.clauses:
             wanted[name] = request.clauses[clause]
     return wanted
+
+
+def settled(request: Delayed, study_date: str) -> dict[str, str]:
+    """The clauses with the days that they mean today, or for this object. Raises ValueError for what means none."""
+    clauses = dict(request.clauses)
+    now, age = clauses.pop("now", None), clauses.pop("age", None)
+    if now is not None:
+        clauses["date"] = days_around(now, date.today())  # noqa: DTZ011 - dates of studies are local
+    if age is not None:
+        clauses["date"] = days_around(age, day_of(study_date))
+    if "split" in clauses and (request.verb != "forward" or not SPLIT.fullmatch(clauses["split"])):
+        raise ValueError("expected forward ... split N/M")
+    return clauses
 
 
 def _clause(statement: str, name: str) -> str:
@@ -173,4 +196,5 @@ def told(request: Delayed, patient_id: str) -> str:
         return f"queued prefetch {patient_id}"
     if request.verb == "preretrieve":
         return f"queued preretrieve of patient {patient_id} from {request.target}"
-    return f"queued {request.text[:SHOWN]} - (single object   of {patient_id}) to {request.target}"
+    which = f"single object {request.clauses.get('modality', '')} {request.clauses.get('date', '')}"
+    return f"queued {request.text[:SHOWN]} - ({which} of {patient_id}) to {request.target}"

@@ -10,8 +10,8 @@ from dgate.record import dataclass, field
 SHOWN = 11
 """Characters of a delayed command that its log line shows."""
 LEVELS = ("patient", "study", "series", "image")
-LEFT_OUT = ("merge", "submit", "submit2")
-"""Delayed commands of the original that this server does not have."""
+LEFT_OUT = ("submit", "submit2")
+"""Delayed commands of the original that this server does not know: nobody has seen what they send."""
 
 _FORWARD = re.compile(
     r"forward (?:compressed as (?P<compression>\S+) )?to (?P<destination>\S+)"
@@ -19,13 +19,17 @@ _FORWARD = re.compile(
     r"(?: script (?P<script>.*))?",
     re.IGNORECASE | re.DOTALL,
 )
-_VERB = re.compile(r"(forward|get|delete|process) (patient|study|series|image)(?: |\Z)", re.IGNORECASE)
+_VERB = re.compile(
+    r"(?:(forward|get|delete|process) (patient|study|series|image)|(merge) (study))(?: |\Z)", re.IGNORECASE
+)
 _CLAUSE = re.compile(
     r"(compressed as|date|now|age|modality|imagetype|seriesdesc|study|series|sop|split|after|to|from) (\S+)(?: |\Z)",
     re.IGNORECASE,
 )
 _REST = re.compile(r"(script|by) (.*)\Z", re.IGNORECASE | re.DOTALL)
 _PRERETRIEVE = re.compile(r"preretrieve (\S+)", re.IGNORECASE)
+SPLIT = re.compile(r"(\d{1,4})/([1-9]\d{0,3})")
+"""`split N/M`: of M shares the one that begins with image N, counted from 0."""
 _SECONDS = re.compile(r"\d{1,9}")
 
 
@@ -47,7 +51,7 @@ class Delayed:
     """A command that is carried out later."""
 
     verb: str
-    """forward, get, delete, process, prefetch or preretrieve."""
+    """forward, get, delete, process, merge, prefetch or preretrieve."""
     level: str = ""
     clauses: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
@@ -84,10 +88,10 @@ def parse_delayed(statement: str) -> Delayed | None:
     found = _VERB.match(statement)
     if found is None:
         return None
-    verb = found[1].lower()
+    verb = (found[1] or found[3]).lower()
     clauses = _clauses(statement, found.end())
-    request = Delayed(verb, found[2].lower(), clauses, statement)
-    complete = verb == "delete" or bool(request.target)
+    request = Delayed(verb, (found[2] or found[4]).lower(), clauses, statement)
+    complete = verb in ("delete", "merge") or bool(request.target)
     return request if complete and (verb != "process" or request.level != "image") else None
 
 

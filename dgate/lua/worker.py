@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from dgate.threads import start_thread
+from dgate.threads import served, serving, start_thread
 
 STACK = 16 * 1024 * 1024
 """Address space; what is not used costs no memory."""
@@ -24,6 +24,7 @@ class Worker:
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._done: SimpleQueue[BaseException | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._served = 0
 
     def do(self, work: Callable[[], None]) -> None:
         """Have it done, and wait. Raises what `work` raises, and `RuntimeError` when there can be no more threads."""
@@ -34,6 +35,7 @@ class Worker:
             thread = threading.Thread(target=self._live, name=self._name, daemon=True)
             start_thread(thread, STACK)
             self._thread = thread
+        self._served = served()
         self._work.put(work)
         fault = self._done.get()
         if fault is not None:
@@ -49,7 +51,8 @@ class Worker:
         while (work := self._work.get()) is not None:
             fault: BaseException | None = None
             try:
-                work()
+                with serving(self._served):
+                    work()
             except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
                 fault = error
             self._done.put(fault)

@@ -61,6 +61,14 @@ class Connection:
         self._allocate(HANDSHAKE_BUFFER)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
+    @property
+    def remote_address(self) -> str:
+        """The address of the other end, whatever name it was called by; nothing if it has gone."""
+        try:
+            return str(self._sock.getpeername()[0])
+        except OSError:
+            return ""
+
     def grow(self) -> None:
         """From now on receive in large pieces. No views into the buffer may be in use."""
         if self._size >= RECEIVE_BUFFER:

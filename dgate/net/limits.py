@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -48,6 +50,10 @@ class Limits:
         return min(1.0, max(0.02, min(self.handshake, self.pdu, self.idle, self.send, self.message) / 5))
 
 
+FETCHED = 0xFBAD
+"""The message ID of a C-MOVE whose objects we have asked for ourselves (conquest-converters.md 2)."""
+
+
 class Doorkeeper:
     """Counts connections, makes room when strangers fill the hall, and ends those whose deadline has passed."""
 
@@ -60,6 +66,7 @@ class Doorkeeper:
         self._associations: dict[Connection, None] = {}
         self._by_address: Counter[str] = Counter()
         self._outgoing: dict[Connection, None] = {}
+        self._expected: Counter[str] = Counter()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="doorkeeper", daemon=True)
 
@@ -71,6 +78,21 @@ class Doorkeeper:
         """Stop watching."""
         self._stopped.set()
         self._thread.join()
+
+    @contextmanager
+    def expecting(self, address: str) -> Iterator[None]:
+        """Whoever is there has been asked to send us something: for the time of a `with` block."""
+        with self._lock:
+            self._expected[address] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._expected[address] -= 1
+
+    def expects(self, address: str) -> bool:
+        """Whether that is so."""
+        return self._expected[address] > 0
 
     def admit(self, connection: Connection) -> None:
         """A connection without an association yet. When there are too many the oldest silent one has to go."""

@@ -60,6 +60,11 @@ class Requested:
         self._connection = connection
         self._limits = limits
 
+    @property
+    def address(self) -> str:
+        """Where the peer is; nothing if it has gone."""
+        return self._connection.remote_address
+
     def send_parts(self, parts: Sequence[bytes | memoryview]) -> None:
         """See `Peer`. Raises `PeerLost`."""
         try:

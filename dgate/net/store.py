@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dgate.interfaces import StoreRequest
 from dgate.net import dimse
 from dgate.net.counters import STORE_FAILURES, STORED
+from dgate.net.limits import FETCHED
 from dgate.net.operation import ClientError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Store:
                 link.calling_ae,
                 link.called_ae,
                 link.session,
+                fetched=_is_fetched(link, command),
             )
             self._incoming = link.node.archive.begin_store(request)
 
@@ -65,3 +67,9 @@ class Store:
         incoming, self._incoming = self._incoming, None
         if incoming is not None:
             incoming.abort()
+
+
+def _is_fetched(link: Link, command: Command) -> bool:
+    """Whether this is the answer to a C-MOVE of ours: nobody else gets past the converters."""
+    origin = command.elements.get(dimse.MOVE_ORIGINATOR_ID)
+    return origin == dimse.ushort(FETCHED) and link.node.door.expects(link.address)

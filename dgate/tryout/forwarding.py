@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dgate.forward.immediate import asked_by, edited
-from dgate.forward.requests import TAGS, UNKNOWN, told
-from dgate.forward.statement import LEFT_OUT, parse_delayed, split_address
+from dgate.forward.requests import asked_by as delayed_by
+from dgate.forward.requests import told
+from dgate.forward.statement import split_address
 from dgate.rules.outcome import Status
 
 if TYPE_CHECKING:
@@ -46,16 +47,11 @@ class Postman:
 
     def delay(self, statement: str, run: Run) -> Status:
         """See `Forwarder`."""
-        if statement.lower().split(" ", 1)[0] in LEFT_OUT:
-            run.error(f"{statement}: this server has no such command")
+        asked = delayed_by(statement, run)
+        if asked is None:
             return Status.NEXT
-        request = parse_delayed(statement)
-        if request is None:
-            return Status.NEXT
-        if not UNKNOWN.isdisjoint(request.clauses):
-            run.error(f"{statement}: this server does not know the clauses {', '.join(sorted(UNKNOWN))}")
-            return Status.NEXT
-        run.operator(f"{run.where}: {told(request, run.subject.attribute(TAGS['patient_id']))}")
+        request, keys = asked
+        run.operator(f"{run.where}: {told(request, keys['patient_id'])}")
         wait = request.wait(run.services.settings().forward_collect_delay)
         self._record.would("queue", f"{statement} ({wait} seconds after the last image)")
         return Status.NEXT

@@ -12,7 +12,7 @@ from tests.dgate.net.conftest import wait_for
 from tests.ports import free_port
 
 from .conftest import StartServer
-from .support import Receiver, an_object, command, queue_is_empty, receiving, states, store, uid
+from .support import Receiver, an_object, queue_is_empty, receiving, states, store, uid
 
 PATIENT = CT1[0x00100020][1].decode()
 
@@ -143,16 +143,6 @@ def test_a_destroyed_image_brings_its_request_all_the_same(start: StartServer, t
     store(site, an_object(1))
     wait_for(target.exists, context=site.log)
     assert site.images() == 0
-
-
-def test_what_this_server_does_not_have(start: StartServer) -> None:
-    site = start("ImportConverter0 = merge study after 1; forward study; nop done\n")
-    store(site, an_object(1))
-    wait_for(lambda: "nop done" in site.log(), context=site.log)
-    assert (
-        "*** Importconverter0.0 error: merge study after 1: this server has no such command" in site.log().splitlines()
-    )
-    assert command(site, "queue_list:") == ""
 
 
 def test_received_values_are_data_in_commands_and_scripts(start: StartServer, tmp_path: Path) -> None:
