@@ -9,6 +9,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 from dgate.config.converters import forms
+from dgate.dataset.formatting import leading_integer
+from dgate.rules import imaging
 from dgate.rules.objects import save
 from dgate.rules.outcome import Status
 from dgate.rules.quoting import for_path
@@ -18,15 +20,21 @@ if TYPE_CHECKING:
 
 
 def save_object(run: Run, _word: str, text: str) -> Status:
-    """`save to FILE`. A file that cannot be written is none, without a word; pictures and frames need a codec."""
+    """`save to FILE`, `save frame N to FILE`, `save bmp to FILE`. A file that cannot be written is none, silently."""
     found = forms.SAVE.match(text)
     if found is None:
-        if forms.PICTURE.match(text):
-            run.error(text)
-        return Status.NEXT
+        return _save_image(run, text)
     with contextlib.suppress(OSError):  # the original says nothing either
         save(run.subject, _path(run, found, 1))
     run.operator(f"{run.where} executes: {text}")
+    return Status.NEXT
+
+
+def _save_image(run: Run, text: str) -> Status:
+    if found := forms.FRAME.match(text):
+        return imaging.save_frame(run, _path(run, found, 2), leading_integer(found[1]), text)
+    if found := forms.PICTURE.match(text):
+        return imaging.save_picture(run, _path(run, found, 3), found[1].lower(), found[2] or "", text)
     return Status.NEXT
 
 

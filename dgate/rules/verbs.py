@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dgate.config.converters.commands import CONDITIONS, DELAYED, IMMEDIATE, LUA
-from dgate.rules import compressing, editing, files, flow, scripts, shell, uids
+from dgate.rules import compressing, editing, files, flow, imaging, scripts, shell, uids
 from dgate.rules.outcome import Status
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ IMPORT_VERBS: dict[str, Verb] = {
     "newuids": uids.new_uids,
     "olduids": uids.old_uids,
     "compression ": compressing.compression,
-    "crop ": flow.not_here,
-    "tomono": flow.not_here,
+    "crop ": imaging.crop,
+    "tomono": imaging.to_mono,
     "save ": files.save_object,
     'write "': files.write_text,
     'append "': files.write_text,

@@ -27,7 +27,7 @@ _FILES = ("save ", 'write "', 'append "', "copy ", "mkdir ", "rm ", "system ")
 def import_verbs(record: Record) -> dict[str, Verb]:
     """Those of import converters and the other hooks."""
     acting: dict[str, Verb] = {
-        "save ": _writer(record, forms.SAVE, 1),
+        "save ": _saver(record),
         'write "': _writer(record, forms.TEXT, 2),
         'append "': _writer(record, forms.TEXT, 2),
         "copy ": _writer(record, forms.COPY, 2),
@@ -73,9 +73,22 @@ def _writer(record: Record, pattern: re.Pattern[str], group: int) -> Verb:
         if found is not None:
             run.operator(f"{run.where} executes: {text}")
             record.would("write", found[group])
-        elif forms.PICTURE.match(text):
-            run.error(text)
         return Status.NEXT
+
+    return tell
+
+
+def _saver(record: Record) -> Verb:
+    """`save` in its three forms."""
+    whole, frame = _writer(record, forms.SAVE, 1), _writer(record, forms.FRAME, 2)
+
+    def tell(run: Run, word: str, text: str) -> Status:
+        found = forms.PICTURE.match(text)
+        if found is not None:
+            run.debug(f"{run.where} executes: {text}")
+            record.would("write", found[3])
+            return Status.NEXT
+        return (whole if forms.SAVE.match(text) else frame)(run, word, text)
 
     return tell
 

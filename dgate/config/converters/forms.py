@@ -15,7 +15,10 @@ SET_IF_EMPTY = re.compile(r'setifempty (\S+) to "(.*)"', _ANY)
 DELETE = re.compile(r"delete ([0-9A-F]{4}),([0-9A-F]{4})(?![0-9A-F])", _ANY)
 SCRUB = re.compile(r"scrub ([+-])(.*)", _ANY)
 SAVE = re.compile(r"save to (.+)", _ANY)
-PICTURE = re.compile(r"save (?:frame|bmp|gif|jpg)\b.* (?:to|as) .", _ANY)
+FRAME = re.compile(r"save frame (.*?) to (.+)", _ANY)
+PICTURE = re.compile(r"save (bmp|gif|jpg)(?: (.*?))? (?:to|as) (.+)", _ANY)
+OPTION = re.compile(r"(level|window|frame|size|gamma) (\S+)", re.IGNORECASE)
+"""Of a picture."""
 TEXT = re.compile(r'(?:write|append) "(.*)" to (.+)', _ANY)
 COPY = re.compile(r"copy (.+?) to (.+)", _ANY)
 STORAGE = re.compile(r"storage (MAG[0-9]{1,4})", _ANY)
@@ -28,7 +31,7 @@ FORMS: dict[str, tuple[tuple[re.Pattern[str], ...], str]] = {
     "set ": ((SET, SET_NIL, SET_FORMAT), 'set TAG to "text", set TAG to nil or set TAG format "F" to "text"'),
     "setifempty ": ((SET_IF_EMPTY,), 'setifempty gggg,eeee to "text"'),
     "scrub ": ((SCRUB,), "scrub -LIST or scrub +LIST"),
-    "save ": ((SAVE, PICTURE), "save to FILE"),
+    "save ": ((SAVE, FRAME, PICTURE), "save to FILE, save frame N to FILE or save bmp|gif|jpg to FILE"),
     'write "': ((TEXT,), 'write "text" to FILE'),
     'append "': ((TEXT,), 'append "text" to FILE'),
     "copy ": ((COPY,), "copy FILE to FILE"),

@@ -72,7 +72,11 @@ FOUND = [
     ('set 0008,1140.x/0008,1155 to "x"', 5, f"{NO_ELEMENT} gggg,eeee or a keyword of the dictionary"),
     ('ifmatch "%m","C*T"; nop', 15, "a * in the middle is an ordinary character: a star counts only at either end"),
     ('ifnotmatch "%m","C?"; nop', 18, "? is an ordinary character: a star counts only at either end"),
-    ("save jpg file", 1, "malformed, and without effect: expected save to FILE"),
+    (
+        "save jpg file",
+        1,
+        "malformed, and without effect: expected save to FILE, save frame N to FILE or save bmp|gif|jpg to FILE",
+    ),
     ("delete study", 8, "expected gggg,eeee: import converters delete elements only, and only by number"),
     ('setifempty PatientID to "x"', 12, "expected gggg,eeee or x, y, z: setifempty knows no keywords"),
     ('nop "a; nop b', 5, 'this " has no partner: a `;` behind it does not end a statement'),

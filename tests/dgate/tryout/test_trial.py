@@ -181,7 +181,7 @@ def test_what_acts_outside_the_object_is_told_and_not_done(site: Site, tmp_path:
         f'save to {bad}.dcm; write "x" to {bad}; append "x" to {bad}',
         f"copy {CT} to {bad}; mkdir {bad}/d/",
         f"rm {CT}",
-        f"system touch {bad}; process with touch {bad}; save frame 1 to {bad}",
+        f"system touch {bad}; process with touch {bad}; save frame 1 to {bad}; save jpg size 99 as {bad}.jpg",
         f"call {tmp_path}/more; nop end",
     )
     (tmp_path / "more").write_text(f"system touch {bad}\n")
@@ -195,6 +195,8 @@ def test_what_acts_outside_the_object_is_told_and_not_done(site: Site, tmp_path:
         f"remove {CT}",
         f"run touch {bad}",
         f"run touch {bad} TEMPFILE, whose changes to the object are not known here",
+        f"write {bad}",
+        f"write {bad}.jpg",
         f"run touch {bad}",
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ct1", "more"]
