@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from dgate.dataset.formatting import leading_integer
+
 if TYPE_CHECKING:
     from dgate.net.dimse import Command
 
@@ -19,6 +21,13 @@ _NUMBERS = {
     0x1021: "NumberOfCompletedSuboperations", 0x1022: "NumberOfFailedSuboperations",
     0x1023: "NumberOfWarningSuboperations", 0x1031: "MoveOriginatorMessageID",
 }  # fmt: skip
+
+
+def encoded(tag: int, text: str) -> bytes:
+    """A field of group 0000 as a command set holds it."""
+    if tag & 0xFFFF in _NUMBERS:
+        return (leading_integer(text) & 0xFFFF).to_bytes(2, "little")
+    return text.encode("latin-1", "replace")
 
 
 def fields_of(command: Command) -> Mapping[str, str]:

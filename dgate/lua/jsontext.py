@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
+import struct
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from dgate.dataset.structure import DataSetError
@@ -18,47 +20,50 @@ _HEX = re.compile(r"[0-9A-Fa-f]{8}")
 _INTEGERS = frozenset({b"US", b"SS", b"UL", b"SL", b"IS"})
 _FLOATS = frozenset({b"FL", b"FD", b"DS"})
 BINARY_NUMBERS = frozenset({b"US", b"SS", b"UL", b"SL", b"FL", b"FD"})
-_BULK = frozenset({b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN"})
+BINARY = frozenset({b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN"})
 _INLINE = 255
 """Bytes of a binary value that are written into the text."""
 
 
-def by_keyword(data: DataSet) -> str:
-    """`{"PatientName":"A^B","Rows":128}`; what has no keyword goes under its tag, large binary values are left out.
+def by_keyword(data: DataSet, *, binary: bool = False) -> str:
+    """`{"PatientName":"A^B","Rows":128}`; what has no keyword goes under its tag, binary values are left out.
 
     Numbers are those that are stored as such: IS and DS stay the text that they are.
     """
-    return json.dumps(_plain(data), separators=(",", ":"))
+    return json.dumps(_plain(data, binary=binary), separators=(",", ":"))
 
 
-def dicomweb(data: DataSet) -> str:
-    """The model of DICOMweb: a tag, its VR, and its values in a list."""
-    return json.dumps(_model(data), separators=(",", ":"))
+def dicomweb(data: DataSet, *, binary: bool = False) -> str:
+    """The model of DICOMweb: a tag, its VR, and its values in a list; of binary ones those that are short."""
+    return json.dumps(_model(data, binary=binary), separators=(",", ":"))
 
 
-def _plain(data: DataSet) -> dict[str, Any]:
+def _plain(data: DataSet, *, binary: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for tag in data.tags():
         name = data.terms.keyword(tag) or f"{tag >> 16:04x},{tag & 0xFFFF:04x}"
         items = data.items(tag)
         if items is not None:
-            found[name] = [_plain(item) for item in items]
-        elif not is_bulk(data, tag):
+            found[name] = [_plain(item, binary=binary) for item in items]
+        elif data.vr(tag) in BINARY:
+            if binary:
+                found[name] = list(numbers_in(data, tag))
+        else:
             values = _values(data, tag) if data.vr(tag) in BINARY_NUMBERS else [data.text(tag) or ""]
             found[name] = "" if not values else values[0] if len(values) == 1 else values
     return found
 
 
-def _model(data: DataSet) -> dict[str, Any]:
+def _model(data: DataSet, *, binary: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for tag in data.tags():
         vr, items = data.vr(tag), data.items(tag)
         entry: dict[str, Any] = {"vr": "SQ" if items is not None else vr.decode("latin-1")}
         if items is not None:
-            entry["Value"] = [_model(item) for item in items]
-        elif vr in _BULK:
+            entry["Value"] = [_model(item, binary=binary) for item in items]
+        elif vr in BINARY:
             raw = data.raw(tag) or b""
-            if len(raw) <= _INLINE:
+            if binary or len(raw) <= _INLINE:
                 entry["InlineBinary"] = base64.b64encode(raw).decode("ascii")
         elif values := _values(data, tag):
             entry["Value"] = [{"Alphabetic": value} for value in values] if vr == b"PN" else values
@@ -66,9 +71,12 @@ def _model(data: DataSet) -> dict[str, Any]:
     return found
 
 
-def is_bulk(data: DataSet, tag: int) -> bool:
-    """Whether its value is left out: binary, and more than a few bytes."""
-    return data.vr(tag) in _BULK and len(data.view(tag) or b"") > _INLINE
+def numbers_in(data: DataSet, tag: int) -> Iterator[int | float]:
+    """The numbers of a binary value: signed words, reals, or bytes."""
+    code, size = {b"OW": ("h", 2), b"OF": ("f", 4)}.get(data.vr(tag), ("B", 1))
+    raw = data.view(tag) or b""
+    order = ">" if data.encoding.big_endian else "<"
+    return (number for (number,) in struct.iter_unpack(f"{order}{code}", raw[: len(raw) // size * size]))
 
 
 def _values(data: DataSet, tag: int) -> list[str | int | float]:

@@ -11,7 +11,7 @@ from dgate.encoding.elements import UNCOMPRESSED, encoding_of
 from dgate.forward.statement import split_address
 from dgate.lua.border import NOTHING, text
 from dgate.lua.client import Answer, Peer, RequestError, UnreachableError, association
-from dgate.lua.commandset import fields_of
+from dgate.lua.commandset import encoded, fields_of
 from dgate.lua.host import as_log_text
 from dgate.lua.objects import Fields, OwnSeries, ScriptError, Thing
 from dgate.net import dimse
@@ -109,19 +109,23 @@ def dicommove(
     destination: Scalar,
     number: Scalar,
     patient_root: Scalar = None,
-    _extra: Scalar = None,
+    extra: Scalar = None,
 ) -> Values:
-    """`dicommove(source, destination, object[, patient root])`: nothing if all went well, else why it did not."""
+    """`dicommove(source, destination, object[, patient root[, extra]])`: nothing if all went well, else why it did not.
+
+    The elements of `extra` go into the command, or take the place of what would be there.
+    """
     keys = border.thing(number).data.copy()
     level = keys.text(LEVEL) or next((name for tag, name in _LOWEST if keys.text(tag)), "PATIENT")
     keys.set_text(LEVEL, level)
     model = MODELS["move", "patient" if patient_root or level == "PATIENT" else "study"]
     target = dimse.padded(text(destination, "an AE title"))
+    more = {} if extra is None else _command_elements(border.thing(extra))
     try:
         with association(_peer(border, source), model, PLAIN) as client:
-            request = _request(dimse.C_MOVE, model, (dimse.MOVE_DESTINATION, target))
+            request = {**dict(_request(dimse.C_MOVE, model, (dimse.MOVE_DESTINATION, target))), **more}
             data = keys.encode(encoding_of(client.transfer_syntax))
-            status = _last(list(client.ask(request, data))).command.number(dimse.STATUS)
+            status = _last(list(client.ask(sorted(request.items()), data))).command.number(dimse.STATUS)
     except UnknownError as fault:
         return _not_moved(border, str(fault))
     except UnreachableError:
@@ -129,6 +133,12 @@ def dicommove(
     except (RequestError, dimse.DimseError):
         return _not_moved(border, "association lost")
     return NOTHING if status == dimse.SUCCESS else _not_moved(border, "remote DICOM error")
+
+
+def _command_elements(thing: Thing) -> dict[int, bytes]:
+    """What an object has for a command set: fields of group 0000, and what private elements it has."""
+    found = {tag: encoded(tag, value) for tag, value in thing.subject.command_fields.items()}
+    return found | {tag: thing.data.raw(tag) or b"" for tag in thing.data.tags()}
 
 
 def _not_moved(border: Border, why: str) -> Values:

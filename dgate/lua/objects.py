@@ -129,6 +129,8 @@ def find_path(library: Library, terms: Terms, name: str) -> Path | None:
 def get(thing: Thing, path: Path, fetch: Fetch | None) -> str | Series | None:
     """The value of a field: text, a sequence, None for an absent element. Raises `DataSetError`."""
     tag = path.tag
+    if tag >> 16 == 0 and path.plain:
+        return None if thing.whole is None else thing.whole.command_fields.get(tag)
     if tag >> 16 <= 0x0002 and path.plain:
         whole = thing.whole
         return whole.written_syntax if tag == TRANSFER_SYNTAX and whole is not None else None
@@ -143,6 +145,8 @@ def get(thing: Thing, path: Path, fetch: Fetch | None) -> str | Series | None:
 def put(thing: Thing, path: Path, value: str | Series | None, *, delete: bool) -> None:
     """Write, delete, or (None) make an empty sequence. Raises `DataSetError`."""
     if path.tag >> 16 <= 0x0002:
+        if path.tag >> 16 == 0 and path.plain and thing.whole is not None:
+            _put_command_field(thing.whole, path.tag, None if delete else value)
         return
     if delete:
         access.delete(thing.data, path)
@@ -154,6 +158,13 @@ def put(thing: Thing, path: Path, value: str | Series | None, *, delete: bool) -
         for item in items:
             access.append_item(thing.data, path, item)
     tidy(thing)
+
+
+def _put_command_field(subject: Subject, tag: int, value: str | Series | None) -> None:
+    if isinstance(value, str):
+        subject.command_fields[tag] = value
+    else:
+        subject.command_fields.pop(tag, None)
 
 
 def tidy(thing: Thing) -> None:

@@ -281,9 +281,10 @@ for name, method in next, {
   readdicom = 'Read', writedicom = 'Write', writeheader = 'Dump', resetdicom = 'Reset', copydicom = 'Copy',
   compressdicom = 'Compress', listitems = 'ListItems', serialize = 'Serialize', addimage = 'AddImage',
 } do
-  _G[name] = function(first, ...)
-    if type(first) == 'userdata' and ids[first] then return methods[method](first, ...) end
-    return methods[method](Data, first, ...)
+  _G[name] = function(...)
+    local first = ...
+    if type(first) == 'userdata' and ids[first] then return methods[method](...) end
+    return methods[method](Data, ...)
   end
 end
 

@@ -207,6 +207,12 @@ def test_a_script_talks_to_nodes(start: Callable[[str], Site]) -> None:
     move = "q = DicomObject:new() q.QueryRetrieveLevel = 'PATIENT' q.PatientID = 'PAT 001.A'"
     assert run(f"lua:{move} return dicommove('ORACLE', 'ORACLE', q) == nil") == "true"
     assert run(f"lua:{move} return dicommove('ORACLE', 'NOSUCH', q)") == "***dicommove: remote DICOM error"
+    extra = "e = newdicomobject() e.MessageID = 4711 e['9999,0400'] = 'display_status:'"
+    assert (
+        run(f"lua:{move} {extra} return tostring((dicommove('ORACLE', 'ORACLE', q, 0, e))) .. e.MessageID") == "nil4711"
+    )
+    assert "Message ID       := 1267" in lines_of(site, "Message ID")
+    assert run("lua:o = newdicomobject() o.MessageID = 1 o.MessageID = nil return tostring(o.MessageID)") == "nil"
     assert run(f"lua:{move} return dicommove('DEAD', 'ORACLE', q)") == "***dicommove: could not connect to AE: DEAD"
     assert run(f"lua:{move} return dicommove('LOST', 'ORACLE', q)") == "***dicommove: AE not found: LOST"
     assert "***dicommove: AE not found: LOST" in lines_of(site, "***dicommove")

@@ -181,6 +181,36 @@ def test_what_is_written_is_there(bench: Bench, code: str, expression: str, line
     assert bench.value(expression) == line
 
 
+FUNCTIONS: list[tuple[str, str]] = [
+    ("writedicom('a.dcm') resetdicom() before = Data.PatientID readdicom('a.dcm') return before, Data.PatientID", "nil\t1CT1"),
+    ("writedicom(Data, 'b.dcm') o = newdicomobject() readdicom(o, 'b.dcm') return o.PatientID", "1CT1"),
+    ("writeheader('h.txt') writeheader(Data, 'i.txt') return io.open('h.txt'):read('*a') == io.open('i.txt'):read('*a')", "true"),
+    ("o = copydicom() o.PatientID = 'x' p = copydicom(Data) return o.PatientID, p.PatientID, Data.PatientID", "x\t1CT1\t1CT1"),
+    ("return copydicom(Data, '{\"PatientID\":\"j\"}').PatientID", "j"),
+    ("return compressdicom('un').PatientID, compressdicom(Data, 'un').PatientID, compressdicom('j2')", "1CT1\t1CT1\tnil"),
+    ("setvr(0x10, 0x20, 'new') local x = Data.PatientID setvr(Data, 0x10, 0x20, 'it') return x, Data.PatientID", "new\tit"),
+    ("return #getvr(0x10, 0x20), getvr(Data, 0x10, 0x20, true)", "4\t1CT1"),
+    ("return select('#', listitems()), listitems(Data) == listitems()", "4\ttrue"),
+    ("return serialize() == Data:Serialize(), serialize(Data, true) == Data:Serialize(true)", "true\ttrue"),
+    ("local o = Data:Copy() o:free() return pcall(function() return o.PatientID end)", "false"),
+    ("local a = DicomObject:newarray() a[0].PatientID = 'a' a:Add(Data) a:Delete(0) return #a, a[0].PatientID", "1\t1CT1"),
+    ("local a = newdicomarray() a[0].PatientID = 'a' return a:Serialize(), a:Serialize(true)", '{{PatientID="a"}}\t[{"PatientID":"a"}]'),
+    ("local o = newdicomobject() o.PatientComments = 'a\\\\b\"\\n' return o:Serialize()", '{PatientComments="a\\\\b\\"\\010"}'),
+    ("local o = newdicomobject() o.PixelPaddingValue = 3 o['0009,1010'] = 'p' return o:Serialize()", '{["0009,1010"]=nil --[[UN not serialized]],PixelPaddingValue=3}'),
+    ("return Data:Serialize():match('PixelData=%S+ (.*)}$')", "--[[OW not serialized]]"),
+    ("return Data:Serialize(true):find('PixelData'), Data:Serialize(true, true):match('PixelData\":%[(%d+,%d+)')", "nil\t256,770"),
+    ("return #loadstring('return ' .. Data:Serialize(false, true))().PixelData", "32"),
+    ("return Data:GetVR(0x7fe0, 0x10)[1], #Data:GetVR(0x7fe0, 0x10), #Data:GetVR(0x7fe0, 0x10, true)", "256\t32\t64"),
+    ("servercommand('get_x', '>out') return io.open('out'):read('*a'), servercommand('get_x', 'binary')", "answer to get_x\tanswer to get_x"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "line"), FUNCTIONS, ids=[code for code, _ in FUNCTIONS])
+def test_functions_work_on_data_or_on_an_object(bench: Bench, code: str, line: str) -> None:
+    found = bench.value(f"(function() {code} end)()")
+    assert found == line or found.startswith(f"{line}\t[string")
+
+
 def test_what_has_no_text_is_printed_by_its_address(bench: Bench) -> None:
     for code, kind in (("{}", "table"), ("print", "function"), ("Data", "userdata")):
         assert bench.value(code).startswith(f"{kind}:0x")
