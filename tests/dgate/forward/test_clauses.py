@@ -15,7 +15,7 @@ from tests.dgate.archive.support import CT1
 from tests.dgate.hostile.client import Client
 from tests.dgate.hostile.site import Site
 from tests.dgate.net.conftest import wait_for
-from tests.dgate.net.raw import CT, CT_CONTEXT
+from tests.dgate.net.raw import CT, CT_CONTEXT, EVLE, IVLE
 
 from .conftest import StartServer
 from .support import an_object, queue_is_empty, receiving, store, uid
@@ -85,6 +85,16 @@ def test_a_clause_chooses_what_is_sent(start: StartServer, command: str, sent: l
     assert sorted(recv.numbers) == sent
     line = f"Importconverter0.1: queued {command[:11]} - (single object {which} of {PATIENT}) to RECV"
     assert line in site.log().splitlines()
+
+
+@pytest.mark.parametrize(("code", "syntaxes"), [("un", [IVLE]), ("ul", [EVLE, IVLE])])
+def test_the_compression_is_that_of_the_clause(start: StartServer, code: str, syntaxes: list[str]) -> None:
+    with receiving() as recv:
+        line = f"forward study compressed as {code} after 0 to RECV"
+        site = start(f"ImportConverter0 = {line}\n", f"RECV 127.0.0.1 {recv.port} {'ul' if code == 'un' else 'un'}")
+        store(site, an_object(1))
+        recv.wait_for(1, context=site.log)
+    assert recv.proposed == [[(CT, syntaxes)]]
 
 
 REFUSED: list[tuple[str, dict[str, bytes], str]] = [
@@ -176,6 +186,20 @@ def test_a_script_asks_for_later_as_a_line_does(start: StartServer) -> None:
         )
         store(site, an_object(1))
         recv.wait_for(1, context=site.log)
+
+
+def test_an_image_that_a_script_adds_is_not_exported(start: StartServer) -> None:
+    pytest.importorskip("lupa")
+    added = uid(7).decode()
+    site = start(
+        f"ImportConverter0 = lua \"local o = Data:Copy() o.SOPInstanceUID = '{added}' o:AddImage()\"\n"
+        "ExportConverters = 1\nExportConverter0 = nop exported %o\n"
+    )
+    store(site, an_object(1), an_object(2))
+    site.wait_for_line(f"Exportconverter0.0: nop exported {uid(2).decode()}")
+    wait_for(lambda: queue_is_empty(site), context=site.log)
+    assert site.images() == 3
+    assert f"nop exported {added}" not in site.log()
 
 
 # -- merge
