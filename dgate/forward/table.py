@@ -20,7 +20,11 @@ WAITING, HELD, DEAD = "waiting", "held", "dead"
 """To be done when it is due; failed or put off, to be done again; given up, until somebody says otherwise."""
 MAX_WHY = 200
 
-_COLUMNS = "ID, Lane, State, Due, Entered, Tries, Identity, Work, Why"
+COLUMNS = ("ID", "Lane", "State", "Due", "Entered", "Tries", "Identity", "Work", "Why")
+NUMBERS = frozenset({"ID", "Due", "Entered", "Tries"})
+"""Those of the columns that hold no text."""
+
+_COLUMNS = ", ".join(COLUMNS)
 _TYPES = (
     "ID bigint PRIMARY KEY not null, Lane varchar(255), State varchar(8), Due double precision, "
     "Entered double precision, Tries int, Identity varchar(64), Work text, Why varchar(255)"

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from dgate.index.database.base import Connection
 
 TABLE = "dgateRegenerate"
+COLUMNS = ("Fingerprint", "Started", "Device", "Path", "Seen", "LastRow")
+NUMBERS = frozenset({"Started", "Device", "Seen", "LastRow"})
+"""Those of the columns that hold no text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from dgate.config.archiveoptions import ArchiveOptions, options_from
@@ -153,9 +153,19 @@ def _ensure(connection: Connection, tables: Tables, options: ArchiveOptions) -> 
         connection.execute(ROLLBACK)
         raise DatabaseError(f"{options.database} lacks the tables {', '.join(missing)}: regenerate it with dgate -r.")
     if missing:
-        if tables.worklist.name.lower() not in existing:
-            _create(connection, table_statement(tables.worklist, keyed=False))
-        for statement in create_statements(tables):
-            if "UIDMODS" not in statement or "uidmods" not in existing:
-                _create(connection, statement)
+        _create_missing(connection, tables, existing, KEYS_AND_INDICES)
     connection.execute(COMMIT)
+
+
+def create_tables(connection: Connection, tables: Tables, mode: int = KEYS_AND_INDICES) -> None:
+    """Make all tables in a database that has none of them."""
+    _create_missing(connection, tables, set(), mode)
+
+
+def _create_missing(connection: Connection, tables: Tables, existing: Collection[str], mode: int) -> None:
+    """The four of the index, and the two others where they are not there yet."""
+    if tables.worklist.name.lower() not in existing:
+        _create(connection, table_statement(tables.worklist, keyed=False))
+    for statement in create_statements(tables, mode):
+        if "UIDMODS" not in statement or "uidmods" not in existing:
+            _create(connection, statement)

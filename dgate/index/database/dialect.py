@@ -36,6 +36,8 @@ class Dialect:
     """What follows the columns in CREATE TABLE, so that any byte can be kept."""
     table_names: str
     """SELECT of the names of the tables there are."""
+    column_names: str
+    """SELECT of the names of a table's columns."""
     newness: str
     """SELECT of a number that never falls while a table is the same one, and is lower once it was made anew."""
 
@@ -55,6 +57,7 @@ SQLITE = Dialect(
     sorts_selected=False,
     of_table="",
     table_names="SELECT name FROM sqlite_master WHERE type = 'table'",
+    column_names="SELECT name FROM pragma_table_info('{table}')",
     newness="SELECT MAX(rowid) FROM {table}",
 )
 
@@ -70,6 +73,10 @@ POSTGRES = Dialect(
     sorts_selected=True,
     of_table="",
     table_names="SELECT tablename FROM pg_tables WHERE schemaname = ANY (current_schemas(false))",
+    column_names=(
+        "SELECT CAST(attname AS text) FROM pg_attribute "
+        "WHERE attrelid = CAST('{table}' AS regclass) AND attnum > 0 AND NOT attisdropped"
+    ),
     newness=(
         "SELECT CASE WHEN EXISTS (SELECT 1 FROM {table}) "  # noqa: S608 - a table of ours
         f"THEN -CAST(CAST(CAST('{{table}}' AS regclass) AS oid) AS bigint) ELSE {_EMPTY} END"
@@ -88,6 +95,9 @@ MYSQL = Dialect(
     sorts_selected=False,
     of_table=" CHARACTER SET latin1 COLLATE latin1_bin",
     table_names="SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()",
+    column_names=(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = '{table}'"
+    ),
     newness=(
         f"SELECT CASE WHEN EXISTS (SELECT 1 FROM {{table}}) THEN -UNIX_TIMESTAMP(create_time) ELSE {_EMPTY} END "  # noqa: S608
         "FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = '{table}'"

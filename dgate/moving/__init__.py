@@ -1,0 +1,1 @@
+"""The index of an instance copied from one database to another, and proved to be the same there."""
