@@ -1,4 +1,4 @@
-"""The options of `create` that say where the index is kept."""
+"""The options of `create` and `database move` that say where the index is kept."""
 
 from __future__ import annotations
 
@@ -45,6 +45,14 @@ def chosen_database(
     if database.own:
         _require_containers(session, database.kind)
     return database
+
+
+def finish_moves(session: Session) -> None:
+    """Put those databases in force that a killed `database move` had decided for. Raises as `finish_all`."""
+    from conquestctl.fleet.databaseswitch import finish_all
+
+    for name in finish_all(session.root):
+        session.output.note(f"{name}: its index had been moved; the new database is in force now")
 
 
 def _external(session: Session, kind: str | None, image: str | None, url: str, password_file: Path | None) -> Database:

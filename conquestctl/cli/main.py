@@ -18,6 +18,7 @@ from conquestctl import __version__
 from conquestctl.cli import (
     converter,
     create,
+    database,
     doctor,
     down,
     echo,
@@ -115,7 +116,7 @@ def conquestctl(
 
 FAMILIES = (
     *(create, list_, show, set_, rm, up, down, restart, status),
-    *(echo, route, node, send, logs, exec_, image, doctor, converter, script),
+    *(echo, route, node, send, logs, exec_, image, doctor, converter, script, database),
 )
 """In the order in which `--help` lists them."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from conquestctl.cli.databases import finish_moves
 from conquestctl.cli.maps import follow_maps
 from conquestctl.errors import ExitStatus, UsageError
 
@@ -41,6 +42,7 @@ def carry_out(
     from conquestctl.lifecycle import Outcome, exit_status
     from conquestctl.plan import Action
 
+    finish_moves(session)
     fleet = session.fleet()
     chosen = fleet.select(names or [], all_=every)
     session.engine()  # says which engine it is before the progress begins

@@ -46,7 +46,7 @@ def rm(
     session = current(ctx).with_json(as_json)
     fleet = session.fleet()
     chosen = fleet.select(names or [], all_=all_)
-    engines = _engines(session)
+    engines = session.every_engine()
     _refuse_live(chosen, engines)
     if purge and not yes:
         _confirm(session, chosen)
@@ -61,15 +61,6 @@ def rm(
     for one in fleet.broken_among(names or [], all_=all_):
         session.output.warn(f"{one.name} is broken and stays: {one.error.message}")
     session.output.document({"removed": done})
-
-
-def _engines(session: Session) -> list[Engine]:
-    """Every engine on which an instance might run, whichever is chosen now. Raises `EngineError`."""
-    from conquestctl.engine.select import select_engine
-
-    processes = select_engine("process", session.environ)[0]
-    docker = session.engine() if session.engine_choice == "docker" else session.optional_docker()
-    return [processes, docker] if docker else [processes]
 
 
 def _refuse_live(chosen: list[Instance], engines: list[Engine]) -> None:

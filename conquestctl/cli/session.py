@@ -64,6 +64,14 @@ class Session:
         """Return the Docker engine if one answers, whatever engine is chosen: for questions that can do without."""
         return self._docker
 
+    def every_engine(self) -> list[Engine]:
+        """Every engine on which an instance might run, whichever is chosen now. Raises `EngineError`."""
+        from conquestctl.engine.select import select_engine
+
+        processes = select_engine("process", self.environ)[0]
+        docker = self.engine() if self.engine_choice == "docker" else self.optional_docker()
+        return [processes, docker] if docker else [processes]
+
     @cached_property
     def _docker(self) -> Engine | None:
         from conquestctl.engine.select import select_engine

@@ -16,7 +16,7 @@ from docker.tls import TLSConfig
 
 from conquestctl.engine import container_list, docker_exec, images, labels, networks, own_networks
 from conquestctl.engine.base import Captured, Observed, PublishedPort
-from conquestctl.engine.compose import read_stack
+from conquestctl.engine.compose import ComposeStack, read_stack
 from conquestctl.engine.container_config import ContainerSpec, container_specs, spec_hash, with_spec
 from conquestctl.engine.docker_errors import from_api, image_missing, reason, taken_port, translated
 from conquestctl.engine.endpoint import Endpoint
@@ -26,6 +26,8 @@ from conquestctl.errors import ConflictError, ConquestError, EngineError, NotFou
 from conquestctl.fleet.instance import Instance
 from conquestctl.fleet.subnet import DEFAULT_POOL
 
+INSTEAD = "instead"
+"""In the place of the hash of what a container is made from: nothing is ever up to date with it."""
 CONNECT_SECONDS = 10
 CALL_SECONDS = 120
 """An engine that starts sixty containers at once is slow to answer and not broken."""
@@ -128,7 +130,9 @@ class DockerEngine:
     def create(self, instance: Instance) -> None:
         """Make every container of the stack and its own networks. One that fails takes back those made before it."""
         specs = container_specs(instance, read_stack(instance))
-        digest = self._hash(instance, specs)
+        self._made[instance.project] = self._create_all(instance, specs, self._hash(instance, specs))
+
+    def _create_all(self, instance: Instance, specs: Sequence[ContainerSpec], digest: str) -> dict[str, str]:
         made: dict[str, str] = {}
         own = [network for spec in specs for network in spec.own_networks]
         try:
@@ -142,7 +146,7 @@ class DockerEngine:
             if own:
                 own_networks.remove(self.client, instance)
             raise
-        self._made[instance.project] = made
+        return made
 
     def start(self, instance: Instance) -> None:
         """Start the containers of the stack in their order; one that somebody removed from a stack is made again.
@@ -158,9 +162,31 @@ class DockerEngine:
             if spec.service not in present:
                 own_networks.ensure(self.client, instance, spec.own_networks, self._pool)
                 present[spec.service] = self._create(instance, spec, self._hash(instance, specs))
-            for needed in spec.healthy_first:
-                wait_healthy(self.client, present[needed], needed, instance.name)
-            self._start(instance, present[spec.service])
+            self._start_after(instance, spec, present)
+
+    def _start_after(self, instance: Instance, spec: ContainerSpec, present: Mapping[str, str]) -> None:
+        for needed in spec.healthy_first:
+            wait_healthy(self.client, present[needed], needed, instance.name)
+        self._start(instance, present[spec.service])
+
+    def run_instead(self, instance: Instance, stack: ComposeStack) -> Iterator[bytes]:
+        """Run another stack where the instance's own would be, and give what its server's container writes.
+
+        All of it is gone when that has ended, or nobody wants to hear more. Its containers have the names of the
+        instance's own: whoever starts the instance meanwhile meets them, and what a kill leaves goes with the next
+        `up` or `down`.
+        """
+        specs = container_specs(instance, stack)
+        self.remove(instance)
+        try:
+            # The server's first: it is what others take for the instance.
+            made = self._create_all(instance, specs[::-1], INSTEAD)
+            for spec in specs:
+                self._start_after(instance, spec, made)
+            yield from self.logs(instance, follow=True)
+        finally:
+            self.stop(instance)
+            self.remove(instance)
 
     def stop(self, instance: Instance, timeout: float | None = None) -> None:
         """Stop every container of the stack, the server's first. Each knows its `stop_grace_period` itself."""

@@ -13,7 +13,7 @@ import conquestctl
 from conquestctl.errors import NotFoundError
 from conquestctl.fleet.database import Database, ini_with
 from conquestctl.fleet.envfile import quoted
-from conquestctl.fleet.instance import COMPOSE_FILE, ENV_FILE, MOUNT
+from conquestctl.fleet.instance import COMPOSE_FILE, ENV_FILE, MOUNT, Instance
 from conquestctl.fleet.storage import storage_errors
 
 DICOM_INI = f"{MOUNT}/config/dicom.ini.j2"
@@ -56,6 +56,22 @@ class View:
     subnet: str
     database: DatabaseView | None = None
     """None: an SQLite file."""
+
+
+def view_of(instance: Instance, database: DatabaseView | None) -> View:
+    """What an instance that is there would be rendered from, with this database."""
+    return View(
+        name=instance.name,
+        ae_title=instance.ae_title,
+        port=instance.port,
+        bind=instance.bind,
+        image=instance.image,
+        run_as=instance.settings["RUN_AS"],
+        project=instance.project,
+        network=instance.network,
+        subnet=instance.settings["FLEET_SUBNET"],
+        database=database,
+    )
 
 
 Render = Callable[[View], Mapping[str, bytes]]

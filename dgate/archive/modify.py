@@ -98,7 +98,7 @@ class _Before(Converters):
         self.early = False
         self._change = change
 
-    def run_import(self, subject: Subject, association: Association) -> Outcome:
+    def run_import(self, subject: Subject, association: Association, code: str = "") -> Outcome:  # noqa: ARG002
         """See `Converters`. Raises `DataSetError`."""
         outcome = self._change(subject, association)
         return outcome if outcome is not Outcome.STORED else super().run_import(subject, association)
