@@ -33,6 +33,7 @@ def readers_on(engines: Sequence[Engine], default: Reader, rising: Collection[st
             with suppress(ConquestError):
                 alive = [name for name, seen in engine.observe(asked).items() if seen.state in ALIVE]
                 found.update(dict.fromkeys(alive, reader_of(engine)))
-        return found
+        # In the machine's own network a container sees, and is seen, as a process.
+        return found | {one.name: Reader.PROCESS for one in instances if one.on_host}
 
     return readers

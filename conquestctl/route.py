@@ -146,8 +146,8 @@ def _deleted(instance: Instance, engine: Engine, patient: str, timeout: float) -
 
 
 def _inside(instance: Instance, engine: Engine) -> str:
-    """Where the server listens as seen from beside it: a container's listens on all its addresses."""
-    return "127.0.0.1" if engine.name == "docker" else instance.host
+    """Where the server listens as seen from beside it: in a network of its own it does on all its addresses."""
+    return "127.0.0.1" if engine.name == "docker" and not instance.on_host else instance.host
 
 
 def _target(instance: Instance) -> EchoTarget:

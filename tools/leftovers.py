@@ -17,6 +17,8 @@ MARK = "CONQUESTCTL_RUN"
 """Inherited by whatever the command starts, so that its processes can be told from everybody else's."""
 PROC = Path("/proc")
 EXEC_SECONDS = 0.2
+HOST_NETWORK = "/netns/default"
+"""Docker's own hold on the machine's network, from the first container in that network until the engine ends."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
 def present(mark: str) -> set[str]:
     """The mounts and network interfaces there are now, and the processes that are ours."""
     mounts = (PROC / "self" / "mountinfo").read_text(encoding="utf-8").splitlines()
-    places = {f"mount {line.split()[4]}" for line in mounts}
+    places = {f"mount {place}" for line in mounts if not (place := line.split()[4]).endswith(HOST_NETWORK)}
     places |= {f"network interface {path.name}" for path in Path("/sys/class/net").iterdir()}
     return places | set(processes(mark, Path.cwd()))
 

@@ -21,6 +21,7 @@ Port = Annotated[str | None, typer.Option(metavar="PORT", help="DICOM port [the 
 Count = Annotated[int | None, typer.Option(metavar="N", help="Make NAME1 to NAMEn; a --port is the first of a row.")]
 Bind = Annotated[str | None, typer.Option(metavar="ADDR", help="Host address to publish on [127.0.0.1].")]
 ImageName = Annotated[str | None, typer.Option("--image", metavar="IMAGE", help="Container image [our own].")]
+Network = Annotated[str | None, typer.Option(metavar="KIND", help="fleet, or host: this machine's own [fleet].")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Another setting of .env.")]
 
 
@@ -38,6 +39,7 @@ def create(
     bind: Bind = None,
     image: ImageName = None,
     settings: Settings = None,
+    network: Network = None,
     database: Kind = None,
     database_image: DatabaseImage = None,
     database_url: Url = None,
@@ -52,6 +54,7 @@ def create(
       conquestctl create ct --count 20 --port 6000
       conquestctl create pacs --ae-title ARCHIVE --bind 0.0.0.0
       conquestctl create big --database postgres
+      conquestctl create gate --network host --bind 0.0.0.0
     """
     from conquestctl.fleet.create import Surroundings
     from conquestctl.fleet.create import create as make
@@ -59,9 +62,12 @@ def create(
     from conquestctl.fleet.settings import parse_assignments
 
     session = current(ctx).with_json(as_json)
-    where = chosen_database(session, database, database_image, database_url, database_password_file)
+    on_host = _on_host(network)
+    where = chosen_database(session, database, database_image, database_url, database_password_file, on_host=on_host)
     values = {"AETITLE": ae_title, "PORT": port, "BIND": bind, "IMAGE": image}
-    requests = requests_for(names, count=count, values=values, extra=parse_assignments(settings or []), database=where)
+    requests = requests_for(
+        names, count=count, values=values, extra=parse_assignments(settings or []), database=where, host_network=on_host
+    )
     docker = docker_if_used(session)
     published = docker.published_ports() if docker else []
     around = Surroundings(session.environ, published, say=session.output.note)
@@ -70,6 +76,15 @@ def create(
     _make_network(session, docker, made)
     _mention_image(session, docker, made)
     _report(session, made)
+
+
+def _on_host(network: str | None) -> bool:
+    """Whether the machine's own network was asked for. Raises `UsageError` for another word than the two."""
+    from conquestctl.errors import UsageError
+
+    if network not in {None, "fleet", "host"}:
+        raise UsageError(f"there is no network {network!r} to choose", hint="Use fleet or host.")
+    return network == "host"
 
 
 def docker_if_used(session: Session) -> Engine | None:

@@ -66,8 +66,8 @@ def move(
         raise UsageError("where to is not said", hint="--to sqlite, postgres or mariadb; or --database-url URL")
     finish_moves(session)
     fleet = session.fleet()
-    fleet.get(name)
-    wanted = chosen_database(session, to, database_image, database_url, database_password_file)
+    on_host = fleet.get(name).on_host
+    wanted = chosen_database(session, to, database_image, database_url, database_password_file, on_host=on_host)
     means = Means(session.engine(), session.every_engine(), Surroundings(session.environ, say=session.output.note))
     with session.output.progress([name]) as report:
         moved = carry_out(fleet, name, wanted, means, report, datetime.now().astimezone())

@@ -30,18 +30,32 @@ PasswordFile = Annotated[
 
 
 def chosen_database(
-    session: Session, kind: str | None, image: str | None, url: str | None, password_file: Path | None
+    session: Session,
+    kind: str | None,
+    image: str | None,
+    url: str | None,
+    password_file: Path | None,
+    *,
+    on_host: bool = False,
 ) -> Database:
-    """Return what the options ask for. Raises `UsageError`, `InvalidError`, `StorageError`."""
+    """Return what the options ask for, for an instance in the machine's own network if `on_host`.
+
+    Raises `UsageError`, `InvalidError`, `StorageError`.
+    """
     from conquestctl.fleet.database import of_options
 
     if url is not None:
-        return _external(session, kind, image, url, password_file)
+        return _external(session, kind, image, url, password_file, apart=not on_host)
     if password_file is not None:
         raise UsageError(
             "--database-password-file is for --database-url; a server of the instance's own gets a new password"
         )
     database = of_options(kind, image)
+    if database.own and on_host:
+        raise UsageError(
+            "a database server of the instance's own is reached in a network of theirs, which the host's is not",
+            hint="Leave out --network host, or give a server that is there already: --database-url.",
+        )
     if database.own:
         _require_containers(session, database.kind)
     return database
@@ -55,7 +69,10 @@ def finish_moves(session: Session) -> None:
         session.output.note(f"{name}: its index had been moved; the new database is in force now")
 
 
-def _external(session: Session, kind: str | None, image: str | None, url: str, password_file: Path | None) -> Database:
+def _external(
+    session: Session, kind: str | None, image: str | None, url: str, password_file: Path | None, *, apart: bool
+) -> Database:
+    """A server that is there. `apart`: the instance has a network of its own when it is a container."""
     from dataclasses import replace
 
     from conquestctl.fleet.database import of_url, read_password, seen_from
@@ -67,7 +84,7 @@ def _external(session: Session, kind: str | None, image: str | None, url: str, p
             hint="Leave out --database and --database-image, or --database-url for a server of the instance's own.",
         )
     password = read_password(session.output.environment.cwd / password_file) if password_file else _asked(session, url)
-    seen = seen_from(database.host, container=_in_containers(session))
+    seen = seen_from(database.host, container=apart and _in_containers(session))
     if seen != database.host:
         session.output.note(f"{database.host} is this machine, which containers know as {seen}")
     return replace(database, host=seen, password=password)

@@ -48,9 +48,11 @@ def _rows(instance: Instance) -> list[tuple[str, str]]:
 def _reached(instance: Instance) -> dict[str, str]:
     """The address depends on who looks: see the architecture page."""
     from conquestctl.cli.list import address
+    from conquestctl.fleet.addresses import GATEWAY
 
     host = f"[{instance.host}]" if ":" in instance.host else instance.host
-    reached = {"this machine": f"{host}:{instance.port}", "the fleet's containers": f"{instance.name}:{instance.port}"}
+    inside = GATEWAY if instance.on_host else instance.name
+    reached = {"this machine": f"{host}:{instance.port}", "the fleet's containers": f"{inside}:{instance.port}"}
     if not instance.host.startswith("127.") and instance.host != "::1":
         return {**reached, "the network": address(instance)}
     wildcard = instance.bind != instance.host

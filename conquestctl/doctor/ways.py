@@ -48,7 +48,7 @@ def _instance(one: InstanceFacts) -> Iterator[Finding]:
     sentences = [*remarks_on(instance, known.data, known.entries, known.reader), *_lines(instance, known)]
     yield from (warning(CHECK, sentence, hint, instance.name) for sentence in sentences)
     if known.reader is Reader.PROCESS and known.read_by_containers and is_loopback(instance.bind):
-        what = f"{instance.name} runs as a process on {instance.bind}: the fleet's containers cannot reach it"
+        what = f"{instance.name} listens on {instance.bind} of this machine: the fleet's containers cannot reach it"
         yield warning(CHECK, what, f"conquestctl set {instance.name} BIND=0.0.0.0", instance.name)
 
 

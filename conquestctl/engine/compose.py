@@ -15,7 +15,7 @@ from pathlib import Path
 from conquestctl.engine.composefield import Field, parse
 from conquestctl.engine.composetop import RUNS_IT, Network, Secret, network, only, secret_file, secrets_of, unsupported
 from conquestctl.errors import InvalidError, StorageError
-from conquestctl.fleet.instance import Instance
+from conquestctl.fleet.instance import HOST_NETWORK, Instance
 
 _PORT = re.compile(
     r"(?:\[?(?P<ip>[0-9A-Fa-f.:]+)\]?:)?(?P<host>\d{1,5}):(?P<container>\d{1,5})(?:/(?P<protocol>tcp|udp))?"
@@ -97,6 +97,8 @@ class Service:
     healthy_first: tuple[str, ...] = ()
     """Those of `depends_on` that must be healthy, and not just started, before this one."""
     secrets: tuple[Secret, ...] = ()
+    network_mode: str = ""
+    """`host` for the machine's own network; the service is in no other then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,11 @@ def parse_stack(text: str, file: Path, values: Mapping[str, str]) -> ComposeStac
     services = {name: _service(name, entry) for name, entry in top["services"].items().items()}
     for name, entry in top["services"].items().items():
         _check_references(services[name], entry, ComposeStack(services, networks, secrets))
+        _check_host_network(services[name], entry, values)
+    if values.get("NETWORK") == HOST_NETWORK and not any(service.network_mode for service in services.values()):
+        raise top["services"].error(
+            f".env says NETWORK={HOST_NETWORK}, and no service has `network_mode: {HOST_NETWORK}`"
+        )
     _refuse_circle(services, top["services"])
     return ComposeStack(services, networks, secrets)
 
@@ -293,6 +300,12 @@ def _must_be_healthy(options: Field) -> bool:
     return condition == "service_healthy"
 
 
+def _network_mode(entry: Field) -> str:
+    if entry.text() != HOST_NETWORK:
+        raise entry.error(f"only `network_mode: {HOST_NETWORK}` is carried out", hint=RUNS_IT)
+    return HOST_NETWORK
+
+
 def _restart(entry: Field) -> str:
     policy = entry.text()
     if not re.fullmatch(r"no|always|unless-stopped|on-failure(:\d+)?", policy):
@@ -316,6 +329,7 @@ _SIMPLE: dict[str, Callable[[Field], object]] = {
     "ports": _ports,
     "volumes": _volumes,
     "networks": _networks,
+    "network_mode": _network_mode,
     "healthcheck": _healthcheck,
     "secrets": secrets_of,
 }  # fmt: skip
@@ -336,9 +350,22 @@ def _check_references(service: Service, entry: Field, stack: ComposeStack) -> No
     for secret in service.secrets:
         if secret.source not in stack.secrets:
             raise parts["secrets"].error(f"there is no secret `{secret.source}` in this file")
-    if not service.networks:
+    if not service.networks and not service.network_mode:
         hint = "Name the fleet's network under `networks:`, as in the files that conquestctl creates. " + RUNS_IT
         raise entry.error("the service is in no network", hint=hint)
+
+
+def _check_host_network(service: Service, entry: Field, values: Mapping[str, str]) -> None:
+    """One in the machine's network publishes nothing, and `.env` says it too: maps are made from `.env` alone."""
+    if not service.network_mode:
+        return
+    parts = entry.items()
+    for key in ("networks", "ports"):
+        if key in parts:
+            raise parts[key].error(f"with `network_mode: {HOST_NETWORK}` there can be no `{key}`")
+    if values.get("NETWORK") != HOST_NETWORK:
+        why = f"`network_mode: {HOST_NETWORK}` needs the line NETWORK={HOST_NETWORK} in .env, or maps would be wrong"
+        raise parts["network_mode"].error(why)
 
 
 def _refuse_circle(services: Mapping[str, Service], entry: Field) -> None:

@@ -63,7 +63,7 @@ def with_spec(spec: ContainerSpec, digest: str) -> Json:
 
 def _container_spec(instance: Instance, stack: ComposeStack, service: Service) -> ContainerSpec:
     aliases = {stack.networks[key].name: (service.name, *more) for key, more in service.networks.items()}
-    first, *others = aliases
+    first, *others = aliases or [service.network_mode]
     config: Json = {
         "Image": service.image,
         "Hostname": service.hostname,
@@ -75,8 +75,9 @@ def _container_spec(instance: Instance, stack: ComposeStack, service: Service) -
         "OpenStdin": service.stdin_open,
         "ExposedPorts": {_inside(port): {} for port in service.ports},
         "HostConfig": _host_config(service, first, _secret_binds(stack, service)),
-        "NetworkingConfig": {"EndpointsConfig": {first: {"Aliases": list(aliases[first])}}},
     }
+    if aliases:
+        config["NetworkingConfig"] = {"EndpointsConfig": {first: {"Aliases": list(aliases[first])}}}
     optional: Json = {
         "Cmd": None if service.command is None else list(service.command),
         "Entrypoint": None if service.entrypoint is None else list(service.entrypoint),
@@ -104,7 +105,8 @@ def _environment(pairs: Mapping[str, str | None], settings: Mapping[str, str]) -
 
 def _labels(instance: Instance, service: Service) -> dict[str, str]:
     own = {key: value or "" for key, value in service.labels.items()}
-    published = ",".join(_outside(port) for port in service.ports)
+    taken = [Port(instance.bind, instance.port, instance.port)] if service.network_mode else service.ports
+    published = ",".join(_outside(port) for port in taken)
     return own | labels.stack_labels(instance, service.name) | {labels.PUBLISHED: published}
 
 

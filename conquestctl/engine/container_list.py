@@ -8,7 +8,7 @@ from typing import Any
 
 from conquestctl.engine import labels
 from conquestctl.engine.base import Observed, PublishedPort, State
-from conquestctl.fleet.instance import Instance
+from conquestctl.fleet.instance import HOST_NETWORK, Instance
 
 Summary = Mapping[str, Any]
 
@@ -107,10 +107,15 @@ def _state(summary: Summary) -> State:
     return _STATES.get(str(summary.get("State")), State.EXITED)
 
 
+def _on_host(summary: Summary) -> bool:
+    """Whether it is in the machine's own network, where the engine publishes nothing."""
+    return (summary.get("HostConfig") or {}).get("NetworkMode") == HOST_NETWORK
+
+
 def _address(instance: Instance, summary: Summary) -> str:
     entries = [entry for entry in summary.get("Ports") or [] if entry.get("PublicPort")]
     entries.sort(key=lambda entry: (entry.get("PrivatePort") != instance.port, entry["PublicPort"], entry["IP"]))
     if not entries:
-        return ""
+        return labels_of(summary).get(labels.PUBLISHED, "") if _on_host(summary) else ""
     address = entries[0].get("IP") or "0.0.0.0"
     return f"[{address}]:{entries[0]['PublicPort']}" if ":" in address else f"{address}:{entries[0]['PublicPort']}"

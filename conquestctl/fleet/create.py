@@ -167,6 +167,7 @@ def _build(folder: Path, request: Request, port: int, database_subnet: str, iden
         network=identity.network,
         subnet=identity.subnet,
         database=database,
+        host_network=request.host_network,
     )
     for name in FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,8 @@ from pathlib import Path
 COMPOSE_FILE = "docker-compose.yml"
 ENV_FILE = ".env"
 MOUNT = "mount"
+HOST_NETWORK = "host"
+"""Value of NETWORK for the machine's own network; without that line it is the fleet's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,11 @@ class Instance:
     def has_server(self) -> bool:
         """Whether its stack has a database server of its own."""
         return bool(self.settings.get("DATABASE_IMAGE"))
+
+    @property
+    def on_host(self) -> bool:
+        """Whether its container is in the machine's own network, as a local process would be."""
+        return self.settings.get("NETWORK") == HOST_NETWORK
 
     @property
     def host(self) -> str:

@@ -56,6 +56,8 @@ class View:
     subnet: str
     database: DatabaseView | None = None
     """None: an SQLite file."""
+    host_network: bool = False
+    """In the machine's own network, instead of the fleet's."""
 
 
 def view_of(instance: Instance, database: DatabaseView | None) -> View:
@@ -71,6 +73,7 @@ def view_of(instance: Instance, database: DatabaseView | None) -> View:
         network=instance.network,
         subnet=instance.settings["FLEET_SUBNET"],
         database=database,
+        host_network=instance.on_host,
     )
 
 

@@ -31,6 +31,8 @@ class Request:
     run_as: str = ""
     """Empty: the owner of the folder."""
     database: Database = IN_A_FILE
+    host_network: bool = False
+    """In the machine's own network."""
 
     def checked(self) -> Request:
         """Return it with every value in its usual spelling. Raises `InvalidError` for the first bad one."""
@@ -60,6 +62,7 @@ def requests_for(
     values: Mapping[str, str | None],
     extra: Mapping[str, str],
     database: Database = IN_A_FILE,
+    host_network: bool = False,
 ) -> list[Request]:
     """Return a checked request for each instance meant.
 
@@ -85,6 +88,7 @@ def requests_for(
             image=settings.get("IMAGE", DEFAULT_IMAGE),
             run_as=settings.get("RUN_AS", ""),
             database=database,
+            host_network=host_network,
         ).checked()
         for (name, number), port in zip(wanted, ports, strict=True)
     ]

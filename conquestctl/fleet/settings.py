@@ -12,7 +12,7 @@ from conquestctl import __version__
 from conquestctl.errors import InvalidError
 from conquestctl.fleet.database import KINDS
 from conquestctl.fleet.envfile import EnvFile
-from conquestctl.fleet.instance import Instance
+from conquestctl.fleet.instance import HOST_NETWORK, Instance
 from conquestctl.fleet.names import check_ae_title, check_bind, check_name, check_port
 
 DEFAULT_BIND = "127.0.0.1"
@@ -72,6 +72,7 @@ KEYS: Mapping[str, Key] = {
         Key("AETITLE", check_ae_title, editable=True, example="CT1"),
         Key("PORT", lambda text: str(check_port(text)), editable=True, example="5678"),
         Key("BIND", check_bind, editable=True, example=DEFAULT_BIND),
+        Key("NETWORK", _pattern(re.compile(HOST_NETWORK), HOST_NETWORK), editable=False, example="host", optional=True),
         Key("IMAGE", _image, editable=True, example=DEFAULT_IMAGE),
         Key("RUN_AS", _owner, editable=True, example="1000:1000"),
         Key(

@@ -91,3 +91,12 @@ def test_up_says_that_a_process_cannot_reach_a_container(tmp_path: Path) -> None
     ran = conquestctl("up", "ct1", cwd=tmp_path, environ=environ)
     assert ran.status == ExitStatus.INVALID
     assert "the database of ct1 is a container of its stack" in ran.err
+
+
+def test_a_server_of_its_own_is_not_for_the_machines_network(tmp_path: Path) -> None:
+    ran = create(tmp_path, "--network", "host", "--database", "postgres")
+    assert ran.status == ExitStatus.USAGE
+    assert "Leave out --network host" in ran.err
+    ran = create(tmp_path, "--network", "bridge")
+    assert "there is no network 'bridge' to choose" in ran.err
+    assert not (tmp_path / "instances").exists()

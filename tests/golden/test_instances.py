@@ -65,6 +65,8 @@ VIEWS |= {
     "external": replace(VIEWS["plain"], database=EXTERNAL),
 }
 
+VIEWS["host"] = replace(VIEWS["plain"], bind="0.0.0.0", host_network=True)
+
 FILES = (".env", "docker-compose.yml")
 DATABASE_FILES = (*FILES, "mount/config/dicom.ini.j2")
 
@@ -104,13 +106,19 @@ def test_docker_compose_accepts_the_folder_as_it_is(case: str, tmp_path: Path) -
     assert not done.stderr
     read = yaml.safe_load(done.stdout)
     service = read["services"][view.name]
-    assert service["environment"] == {"AETITLE": view.ae_title, "PORT": str(view.port)}
+    listens = {"LISTEN": view.bind} if view.host_network else {}
+    assert service["environment"] == {"AETITLE": view.ae_title, "PORT": str(view.port), **listens}
     assert service["image"] == view.image
     assert service["user"] == view.run_as
     assert service["container_name"] == view.project
     assert (service["read_only"], service["init"], service["pids_limit"]) == (True, True, 1024)
-    assert "5678" not in str(service["ports"]) or view.port == 5678
-    assert read["networks"]["fleet"] == {"external": True, "name": view.network}
+    if view.host_network:
+        assert service["network_mode"] == "host"
+        assert not {"ports", "networks"} & service.keys()
+        assert "networks" not in read
+    else:
+        assert "5678" not in str(service["ports"]) or view.port == 5678
+        assert read["networks"]["fleet"] == {"external": True, "name": view.network}
     file = tmp_path / "docker-compose.yml"
     ours = parse_stack(file.read_text(), file, settings(tmp_path))
     assert set(ours.services) == set(read["services"])

@@ -227,3 +227,26 @@ def test_a_loopback_address_in_a_containers_map(operator: Operator) -> None:
     found = cells(operator)["ct1", "pacs"]
     assert found["layer"] == "refused"
     assert "127.0.0.1 is the container itself" in found["hint"]
+
+
+def test_an_instance_in_the_machines_own_network(operator: Operator, other: OtherHost) -> None:
+    """It sees everybody's real address, is known to containers by the machine's name, and sends there and back."""
+    operator.types_well("create", "ct1")
+    operator.types_well("create", "gate", "--network", "host", "--bind", "0.0.0.0")
+    operator.types_well("up", "--all")
+    gate = operator.instances()["gate"]
+    assert operator.status("gate")["address"] == f"0.0.0.0:{gate.port}"
+    found = cells(operator)
+    assert {(cell["from"], cell["host"], cell["layer"]) for cell in found.values()} == {
+        ("ct1", "host.docker.internal", ""),
+        ("gate", "127.0.0.1", ""),
+    }
+    assert steps(operator, "ct1", "gate", "--move")[-1] == ("delete", True)
+    for host in (other.us, "127.0.0.1"):
+        exec(HTTP.format(host, gate.port), {})  # noqa: S102 -- the same words as over there
+    other.python(HTTP.format(other.us, gate.port))
+    wait_for(lambda: len(callers(operator, gate)) == 3, "all of them in the log")
+    assert callers(operator, gate) == [other.us, "127.0.0.1", other.address]
+    assert "already up" in operator.types_well("up", "gate").out
+    ran = operator.types("create", "thief", "--port", str(gate.port))
+    assert ran.status == ExitStatus.CONFLICT

@@ -95,7 +95,7 @@ def test_servers_on_a_loopback_alone(tmp_path: Path) -> None:
     assert said == "VIEWER listens on 127.0.0.1:11112 only: containers do not reach it there"
     process = ct1(tmp_path, reader=Reader.PROCESS, read_by_containers=True)
     (said,) = words(findings(process))
-    assert said == "ct1 runs as a process on 127.0.0.1: the fleet's containers cannot reach it"
+    assert said == "ct1 listens on 127.0.0.1 of this machine: the fleet's containers cannot reach it"
 
 
 def test_who_is_not_reached_back(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from conquestctl.engine.base import Observed, State
@@ -29,6 +30,13 @@ def test_what_runs_counts_and_else_what_is_chosen(tmp_path: Path) -> None:
     assert found == {"ct1": CONTAINER, "ct2": PROCESS, "ct3": PROCESS, "ct4": PROCESS}
     found = readers_on([processes, docker], CONTAINER)(instances)
     assert found == {"ct1": CONTAINER, "ct2": CONTAINER, "ct3": PROCESS, "ct4": CONTAINER}
+
+
+def test_a_container_in_the_machines_network_is_like_a_process(tmp_path: Path) -> None:
+    ct1, ct2 = (make_instance(tmp_path, name) for name in ("ct1", "ct2"))
+    ct2 = replace(ct2, settings={**ct2.settings, "NETWORK": "host"})
+    docker = engine("docker", ct1=State.RUNNING, ct2=State.RUNNING)
+    assert readers_on([docker], CONTAINER)([ct1, ct2]) == {"ct1": CONTAINER, "ct2": PROCESS}
 
 
 def test_those_about_to_be_started_run_where_they_will_and_nobody_is_asked_about_them(tmp_path: Path) -> None:

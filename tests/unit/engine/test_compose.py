@@ -251,3 +251,32 @@ def test_a_stack_that_is_not_carried_out(old: str, new: str, words: str) -> None
     with pytest.raises(InvalidError, match=words) as caught:
         parse(STACK.replace(old, new), S="10.1.2.0/29")
     assert caught.value.message.startswith(f"{FILE}:")
+
+
+ON_HOST = """\
+services:
+  a:
+    image: i
+    network_mode: host
+"""
+
+
+def test_a_service_in_the_machines_network() -> None:
+    service = parse(ON_HOST, NETWORK="host").services["a"]
+    assert (service.network_mode, service.networks, service.ports) == ("host", {}, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "network", "words"),
+    [
+        (ON_HOST, "", "needs the line NETWORK=host in .env"),
+        (ON_HOST.replace(": host", ": none"), "host", "only `network_mode: host` is carried out"),
+        (ON_HOST + "    ports: ['127.0.0.1:1:1']\n", "host", "there can be no `ports`"),
+        (ON_HOST + "    networks: [n]\nnetworks: {n: {external: true}}\n", "host", "there can be no `networks`"),
+        (COMPOSE, "host", ".env says NETWORK=host, and no service has"),
+    ],
+)
+def test_the_two_files_that_say_so_agree(text: str, network: str, words: str) -> None:
+    with pytest.raises(InvalidError, match=words) as caught:
+        parse(text, NETWORK=network)
+    assert caught.value.message.startswith(f"{FILE}:")
