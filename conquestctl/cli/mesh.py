@@ -10,6 +10,7 @@ from conquestctl.cli.session import Session, outcome
 from conquestctl.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
+    from conquestctl.fleet.instance import Instance
     from conquestctl.fleet.nodes import Neighbourhood
     from conquestctl.mesh import Cell
 
@@ -27,7 +28,11 @@ def show_mesh(session: Session, names: Sequence[str], every: bool, timeout: floa
         raise UsageError("--mesh asks from inside instances; an address is none", hint="Name instances, or none.")
     fleet = session.fleet()
     chosen = fleet.select(names, all_=every or not names)
-    cells = mesh(chosen, neighbourhood(session), session.engine(), timeout=timeout)
+    around = neighbourhood(session)
+    full = full_table(around, chosen)
+    if full:
+        session.output.warn(full)
+    cells = mesh(chosen, around, session.engine(), timeout=timeout)
     failed = [cell for cell in cells if not cell.ok]
     output = session.output
     output.document({"ok": not failed, "cells": [_document(cell) for cell in cells]})
@@ -37,6 +42,17 @@ def show_mesh(session: Session, names: Sequence[str], every: bool, timeout: floa
         output.table(FAILURES, failures(failed))
     output.note(f"{len(cells) - len(failed)} of {len(cells)} ways are open")
     return outcome(len(cells), len(failed), ExitStatus.NOT_READY)
+
+
+def full_table(around: Neighbourhood, chosen: Sequence[Instance]) -> str:
+    """What is to be said in good time where the asking itself would fill the kernel's table of neighbours."""
+    from conquestctl.fleet.addresses import Reader
+    from conquestctl.neighbourtable import DEFAULT, MORE_ROOM, places, shortage
+
+    containers = {one.name for one in around.instances if around.readers[one.name] is Reader.CONTAINER}
+    asking = containers & {one.name for one in chosen}
+    why = shortage(len(containers), len(asking), places() or DEFAULT)
+    return f"{why}. More room: {MORE_ROOM}" if why else ""
 
 
 def neighbourhood(session: Session) -> Neighbourhood:

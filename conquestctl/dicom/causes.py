@@ -8,9 +8,9 @@ from conquestctl.dicom.look import Look
 from conquestctl.dicom.verdict import Layer
 from conquestctl.fleet.addresses import GATEWAY, Reader, is_loopback
 from conquestctl.fleet.instance import Instance
+from conquestctl.neighbourtable import MORE_ROOM
 from dgate.config.amap import Node
 
-NEIGHBOURS = "the kernel's table of neighbours (sysctl net.ipv4.neigh.default.gc_thresh3)"
 CALLING_UNKNOWN, CALLED_UNKNOWN = (1, 3), (1, 7)
 """Source and reason of a rejection (PS3.8 table 9-21)."""
 
@@ -75,8 +75,8 @@ def _of_sibling(entry: Node, sibling: Instance, layer: str) -> str:
         return f"It is a local process on {sibling.bind}; from a container it is reached with: {cure}"
     if layer in (Layer.NAME, Layer.REFUSED):
         return f"Is it running? conquestctl up {sibling.name}"
-    # The kernel has one such table for all containers, and each that talks with each takes two places in it.
-    return f"Is it well? conquestctl status {sibling.name} - With many containers {NEIGHBOURS} may be too small."
+    full = f"With many containers that talk at once the kernel's table of neighbours may be full: {MORE_ROOM}"
+    return f"Is it well? conquestctl status {sibling.name} - {full}"
 
 
 def _of_association(way: Way, look: Look, layer: str) -> str:

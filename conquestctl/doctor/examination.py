@@ -43,6 +43,7 @@ from conquestctl.fleet.mountinfo import Mount, mount_of, read_mounts
 from conquestctl.fleet.nodes import FleetNode, Neighbourhood
 from conquestctl.fleet.scan import Fleet, port_claims
 from conquestctl.fleet.settings import DEFAULT_IMAGE
+from conquestctl.neighbourtable import places
 from dgate.config.faults import Fault
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def examine(root: Path, choice: str, environ: Mapping[str, str]) -> Facts:
         fleet=_fleet(fleet, fault, facts, engine, environ),
         routes=subnet.host_routes(),
         pool=environ.get("CONQUESTCTL_POOL") or subnet.DEFAULT_POOL,
+        neighbour_places=None if facts.is_remote else places(),
     )
 
 

@@ -162,3 +162,5 @@ class Facts:
     routes: Sequence[IPv4Network]
     pool: str
     """CONQUESTCTL_POOL as it is set."""
+    neighbour_places: int | None = None
+    """Room in the kernel's table of neighbours, where that can be asked."""

@@ -9,6 +9,7 @@ from conquestctl.doctor.facts import EngineFacts, Facts, Image
 from conquestctl.doctor.findings import Finding, fault, ok, problem, warning
 from conquestctl.errors import ConquestError, ExitStatus
 from conquestctl.fleet import subnet
+from conquestctl.neighbourtable import MORE_ROOM, shortage
 
 OLDEST_PYTHON = (3, 11)
 
@@ -95,6 +96,15 @@ def check_network(facts: Facts) -> Iterator[Finding]:
         wanted = {one.instance.network: one.instance.settings.get("FLEET_SUBNET", "") for one in facts.fleet.instances}
         for name, asked in wanted.items():
             yield _network(name, asked, facts)
+        yield from _neighbours(facts)
+
+
+def _neighbours(facts: Facts) -> Iterator[Finding]:
+    """The more containers, the more pairs of them that may talk at once."""
+    room, count = facts.neighbour_places, len(facts.fleet.instances)
+    what = shortage(count, count, room) if room is not None else ""
+    if what:
+        yield warning("network", what, f"More room: {MORE_ROOM} - and in a file in /etc/sysctl.d to keep it.")
 
 
 def _pool(facts: Facts, taken: Sequence[IPv4Network]) -> Finding:
