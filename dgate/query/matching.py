@@ -101,4 +101,4 @@ def _uid_list(name: str, text: bytes) -> Condition:
 def _range(name: str, text: bytes) -> Condition | None:
     low, _, high = (part.strip(b" ") for part in text.partition(b"-"))
     parts = [f"{name} >= {VALUE}"] * bool(low) + [f"{name} <= {VALUE}"] * bool(high)
-    return Condition(" AND ".join(parts), tuple(part for part in (low, high) if part)) if parts else None
+    return Condition(" and ".join(parts), tuple(part for part in (low, high) if part)) if parts else None

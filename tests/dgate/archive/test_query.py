@@ -370,6 +370,6 @@ def test_the_log_shows_what_was_demanded(house: House, monkeypatch: pytest.Monke
     monkeypatch.setattr(house.log, "debug", lines.append)
     find(house, "STUDY", {0x00080020: b"20200201-20201231", 0x00100020: b"*"})
     told = [line.replace(' COLLATE "C"', "") for line in lines]
-    assert "Values: DICOMStudies.StudyDate >= '20200201' AND DICOMStudies.StudyDate <= '20201231'" in told
+    assert "Values: DICOMStudies.StudyDate >= '20200201' and DICOMStudies.StudyDate <= '20201231'" in told
     find(house, "IMAGE", {0x00080018: b"\\".join(b"1.%d" % number for number in range(100))})
     assert len(max(lines, key=len)) < 1000
