@@ -20,11 +20,17 @@ def start_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartNode]:
     """A factory of servers that serve until the module is done."""
     with ExitStack() as stack:
 
-        def start(*, initialise: bool = True, prepare: Callable[[Node], object] = id, **how: Any) -> Node:
+        def start(
+            *,
+            initialise: bool = True,
+            prepare: Callable[[Node], object] = id,
+            words: tuple[str, ...] = (),
+            **how: Any,
+        ) -> Node:
             folder: Path = tmp_path_factory.mktemp("node")
             made = Node(folder, **how)
             prepare(made)
-            return stack.enter_context(running(made, initialise=initialise))
+            return stack.enter_context(running(made, initialise=initialise, words=words))
 
         yield start
 

@@ -165,7 +165,7 @@ def running(node: Node, *, initialise: bool = True, words: tuple[str, ...] = ())
             node.initialise()
         node.start(*words)
         yield node
-        assert node.stop() == 0
+        assert node.process is None or node.process.poll() is not None or node.stop() == 0
     finally:
         node.kill()
     for sign in ("Traceback", "internal fault"):
