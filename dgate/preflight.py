@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dgate.config.faults import Fault
@@ -31,6 +31,17 @@ def _devices(settings: Settings) -> Iterator[Fault]:
     if not any(_is_writable(folder) for folder in folders):
         for position, folder in enumerate(folders):
             yield _fault(settings, f"MAGDevice{position}", f"{folder} is not a folder that we can write to")
+
+
+def words_of_the_original(settings: Settings, fatal: Sequence[Fault]) -> Iterator[str]:
+    """What the original says of the same faults (conquest-server.md 12, 1)."""
+    keys = {fault.key for fault in fatal}
+    if "SQLServer" in keys:
+        database = settings.database
+        yield f"*** cannot connect to sqlite database {database}"
+        yield f"***Unable to open database {database} as user {settings.username} on {settings.sql_host}"
+    for key in sorted(keys - {"SQLServer"}):
+        yield f"*** Not enough rights to write in MAG{key.removeprefix('MAGDevice')}"
 
 
 def leave_access_test(settings: Settings) -> None:

@@ -107,18 +107,23 @@ def serve(settings: Settings, log: FileLog, *, listen: str, hooks: Hooks = NOTHI
 
 def _serve(settings: Settings, listen: str, log: FileLog, hooks: Hooks) -> int:
     kfactor = load_kfactor(settings.kfactor_file, log)
-    if kfactor is None:
+    if kfactor is None and os.path.exists(settings.kfactor_file):
         return 1
     _note_ignored(settings, log)
+    if not os.path.exists(settings.dictionary):
+        log.console(f"Dictionary file {settings.dictionary} is missing, some server functions will not work correctly")
     fatal = preflight.faults(settings)
     if fatal:
-        _complain(log, [f"***{fault}" for fault in fatal])
+        _complain(log, [*preflight.words_of_the_original(settings, fatal), *(f"***{fault}" for fault in fatal)])
         return 1
     sock = _bind(listen, settings.port, log)
     if sock is None:
         return 1
     preflight.leave_access_test(settings)
     with sock:
+        if kfactor is None:
+            _run_without_index(settings, sock, log, hooks)
+            return 0
         archive = _open(settings, kfactor, log)
         if archive is None:
             return 1
@@ -146,18 +151,37 @@ def _run(
     if log.is_stamped:
         house.start()
     forwarding.start()
+    _listen(sock, node, hooks)
+    house.stop()
+    forwarding.stop()
+
+
+def _run_without_index(settings: Settings, sock: socket.socket, log: FileLog, hooks: Hooks) -> None:
+    """Without dicom.sql: echoes are answered, everything else is refused."""
+    from dgate.archive.nowhere import Nowhere
+
+    limits = _limits(settings)
+    config = LiveConfig(settings, log.console, refresh=hooks.refresh)
+    _listen(sock, Node(Nowhere(settings, log), log, limits, Doorkeeper(limits), config), hooks)
+
+
+def _listen(sock: socket.socket, node: Node, hooks: Hooks) -> None:
+    """Serve until a signal ends it."""
+    log = node.log
     listener = Listener(sock, node)
     listener.start()
     log.console(
         f"DGATE ({VERSION}, build {_build()}, bits {64 if sys.maxsize > 1 << 32 else 32}) is running as threaded server"
     )
-    log.console(f"Database type: {DRIVERS[settings.driver]}")
+    log.console(f"Database type: {DRIVERS[node.config.settings.driver]}")
     hooks.ready()
     while signal.sigwait(SIGNALS) == signal.SIGHUP:
         _reload(node.config, log)
     listener.stop()
-    house.stop()
-    forwarding.stop()
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(idle=float(settings.tcpip_timeout)) if settings.tcpip_timeout > 0 else Limits()
 
 
 def _reload(config: LiveConfig, log: Log) -> None:
@@ -169,7 +193,7 @@ def _reload(config: LiveConfig, log: Log) -> None:
 def _node(
     settings: Settings, kfactor: KFactor, archive: DiskArchive, log: FileLog, hooks: Hooks
 ) -> tuple[Node, Forwarding, House]:
-    limits = Limits(idle=float(settings.tcpip_timeout)) if settings.tcpip_timeout > 0 else Limits()
+    limits = _limits(settings)
     door, counters = Doorkeeper(limits), Counters()
     config = LiveConfig(settings, log.console, refresh=hooks.refresh)
     converters = ConvertersOf(archive, log, lambda: config.settings)

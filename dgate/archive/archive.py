@@ -205,10 +205,13 @@ def _wanted(tables: Tables, syntax: Syntax) -> frozenset[int]:
     return tables.wanted | syntax.wanted | fixups.WANTED | {SOP_UID, SOP_CLASS, SERIES_NUMBER, IMAGE_NUMBER}
 
 
-def _check_folder(database: str) -> None:
+def _ensure_file(database: str) -> None:
+    """An empty file where there is none, as in the original; its tables are made by `dgate -i` or `-r`."""
     folder = os.path.dirname(os.path.abspath(database))
     if not os.path.isdir(folder):
         raise DatabaseError(f"cannot connect to sqlite database {database}: there is no folder {folder}")
+    if not os.path.exists(database):
+        os.close(os.open(database, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
 
 
 def _make_cleaner(archive: DiskArchive, options: ArchiveOptions) -> Cleaner | None:
@@ -237,7 +240,7 @@ def open_archive(settings: Settings, kfactor: KFactor, log: Log) -> DiskArchive:
     """
     options = options_from(settings)
     if options.driver == "sqlite":
-        _check_folder(options.database)
+        _ensure_file(options.database)
     tables = make_tables(kfactor, options)
     writer = Writer(options, tables, log)
     magnetic, mirrors = open_spools(options, log)

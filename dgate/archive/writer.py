@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 from dgate.archive.entry import Also, Content, Entry, KeepKnown, Location, Outcome, Refused
 from dgate.index import checkpoint
 from dgate.index.database.dialect import BEGIN, COMMIT
-from dgate.index.database.faults import FAULTS, OBJECT_FAULTS, ObjectFaultError, UnknownOutcomeError
+from dgate.index.database.faults import FAULTS, OBJECT_FAULTS, DatabaseError, ObjectFaultError, UnknownOutcomeError
 from dgate.index.database.statements import Statements
 from dgate.index.index import driver_for
 from dgate.index.rows import Row, Rows, Value, merge, shown
@@ -187,7 +187,8 @@ class Writer:
         return session
 
     def _say(self, error: Exception) -> None:
-        self._log.console(f"***{self._driver.dialect.executes} error: {error}")
+        reason = error.reason if isinstance(error, DatabaseError) else error
+        self._log.console(f"***{self._driver.dialect.executes} error: {reason}")
 
     def _fail_rest(self, entries: list[Entry]) -> None:
         for entry in entries:
@@ -252,12 +253,12 @@ class Writer:
 
     def _write(self, session: Session, entry: Entry, placed: list[Entry]) -> None:
         slot = int(self._clock()) // SLOT * SLOT
+        image = entry.rows.image
+        found = session.find(Level.IMAGE, image[0])  # first, as the original: what is wrong is said of this table
         for level in (Level.PATIENT, Level.STUDY, Level.SERIES):
             row = entry.rows.levels[level]
             if row[0] is not None and self._seen.get((level, row[0])) != (row, slot):
                 self._upper_row(session, level, row, slot, entry.rows)
-        image = entry.rows.image
-        found = session.find(Level.IMAGE, image[0])
         known = None
         if found is not None:
             self._compare(Level.IMAGE, found[: len(image)], image, entry.rows)
@@ -319,7 +320,7 @@ class Writer:
         if self._connection is not None and (current != self._identity or not self._connection.alive()):
             self._close()
         if self._connection is None:
-            connection = self._driver.connect(writing=True)
+            connection = self._driver.connect(create=True, writing=True)
             self._connection = connection
             self._identity = self._driver.identity()
             self._resolve(connection)

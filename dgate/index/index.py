@@ -56,7 +56,7 @@ class ReaderPool:
             try:
                 connection = self._idle.pop()
             except IndexError:
-                return self._driver.connect()
+                return self._driver.connect(create=True)
             if connection.alive():
                 return connection
             connection.close()

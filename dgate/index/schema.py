@@ -94,7 +94,7 @@ def initialise(
     try:
         say("Dropping Existing tables (if-any)")
         connection.execute(BEGIN)
-        _recreate(connection, tables, say, mode)
+        _recreate(connection, tables, say, mode, log)
         if regenerating:
             checkpoint.begin(connection)
         connection.execute(COMMIT)
@@ -110,7 +110,7 @@ def _create(connection: Connection, statement: str) -> None:
     connection.execute(statement + of_table)
 
 
-def _recreate(connection: Connection, tables: Tables, say: Callable[[str], None], mode: int) -> None:
+def _recreate(connection: Connection, tables: Tables, say: Callable[[str], None], mode: int, log: Log) -> None:
     existing = checkpoint.names_of_tables(connection)
     worklist = tables.worklist.name
     filled = worklist.lower() in existing and connection.execute(f"SELECT 1 FROM {worklist} LIMIT 1").fetchone()  # noqa: S608 - a configured table name
@@ -118,7 +118,10 @@ def _recreate(connection: Connection, tables: Tables, say: Callable[[str], None]
     names = [] if mode == WORKLIST_ONLY else [*(table.name for table in tables.levels), "UIDMODS", checkpoint.TABLE]
     names += [] if filled and mode != WORKLIST_ONLY else [worklist]
     for name in names:
-        connection.execute(f"DROP TABLE IF EXISTS {name}")
+        if name.lower() in existing:
+            connection.execute(f"DROP TABLE {name}")
+        elif name != checkpoint.TABLE:
+            log.console(f"***Failed {connection.dialect.executes} : DROP TABLE {name}")
     if worklist in names:
         say("WorkList Database")
         _create(connection, table_statement(tables.worklist, keyed=False))

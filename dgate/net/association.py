@@ -81,9 +81,10 @@ def serve_connection(connection: Connection, node: Node, number: int) -> None:
         linger = False
         if connection.silent:
             report_nothing_usable((), node)
+            node.log.debug(f"Connection from {connection.address}: {fault}")
         else:
             node.log.console("*** connection terminated")
-        node.log.debug(f"Connection from {connection.address}: {fault}")
+            node.log.console(f"Connection from {connection.address}: {fault}")
     if linger:
         connection.close_gently(node.limits.linger)
 

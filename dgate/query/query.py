@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dgate.config.archiveoptions import ArchiveOptions
 from dgate.encoding.elements import Encoding, encode_element, encoding_of
+from dgate.index.database.dialect import DIALECTS
 from dgate.index.index import FAULTS, DatabaseError, ReaderPool
 from dgate.index.rows import shown
 from dgate.index.tables import Tables
@@ -33,6 +34,7 @@ class Finder:
         self._tables = tables
         self._readers = readers
         self._log = log
+        self._dialect = DIALECTS[options.driver]
 
     def find(self, model: QueryModel, identifier: bytes, transfer_syntax: str) -> Iterator[bytes]:
         """Start a query. Raises `QueryFailure` at once, or from the iterator when the database fails midway."""
@@ -64,7 +66,7 @@ class Finder:
         try:
             connection = self._readers.borrow()
         except DatabaseError as error:  # names a path, which is nothing for the requester
-            self._log.console(f"***{error}")
+            self._log.console(f"***{self._dialect.executes} error: {error.reason}")
             raise QueryFailure(BAD_IDENTIFIER, "the database cannot be opened") from error
         try:
             cursor = connection.stream(search.sql, search.parameters)

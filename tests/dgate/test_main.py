@@ -44,7 +44,7 @@ def instance(tmp_path: Path, port: int) -> Path:
     (tmp_path / "data").mkdir()
     (tmp_path / "dicom.ini").write_text(INI.format(port=port, folder=tmp_path))
     (tmp_path / "acrnema.map").write_text("CT1 10.0.0.1 104 un\nX* 127.0.0.1 156* j2\n")
-    for name in ("dicom.sql", "dgatesop.lst"):
+    for name in ("dicom.sql", "dgatesop.lst", "dgate.dic"):
         (tmp_path / name).write_bytes((REPOSITORY / "templates/mount/config" / name).read_bytes())
     return tmp_path
 
@@ -113,8 +113,8 @@ def test_a_fatal_fault_in_the_configuration(instance: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_without_dicom_sql_it_does_not_start(instance: Path) -> None:
-    (instance / "dicom.sql").unlink()
+def test_with_a_dicom_sql_that_is_none_it_does_not_start(instance: Path) -> None:
+    (instance / "dicom.sql").write_text("*Patient*")
     done = dgate(f"-w{instance}")
     assert done.returncode == 1
     assert done.stderr.startswith(f"***Error loading kfactor file:{instance}/dicom.sql\n")
@@ -127,6 +127,8 @@ def test_a_server_that_would_lose_data_does_not_start(instance: Path) -> None:
     done = dgate(f"-w{instance}")
     assert done.returncode == 1
     assert done.stderr == (
+        f"*** cannot connect to sqlite database {instance}/no/conquest.db3\n"
+        f"***Unable to open database {instance}/no/conquest.db3 as user Administrator on localhost\n"
         f"***{ini}:5: SQLServer: {instance}/no/conquest.db3: the folder {instance}/no does not exist; "
         "expected a file name in an existing folder\n"
     )
@@ -134,7 +136,10 @@ def test_a_server_that_would_lose_data_does_not_start(instance: Path) -> None:
     (instance / "data").rmdir()
     done = dgate(f"-w{instance}")
     assert done.returncode == 1
-    assert done.stderr == f"***{ini}:6: MAGDevice0: {instance}/data/ is not a folder that we can write to\n"
+    assert done.stderr == (
+        "*** Not enough rights to write in MAG0\n"
+        f"***{ini}:6: MAGDevice0: {instance}/data/ is not a folder that we can write to\n"
+    )
 
 
 def test_a_doubtful_configuration_is_a_warning(run: Callable[..., Program], instance: Path) -> None:
@@ -153,11 +158,11 @@ def test_sighup_reads_the_configuration_again_and_drops_nobody(
     run: Callable[..., Program], instance: Path, port: int
 ) -> None:
     program = run()
-    (instance / "dgatesop.lst").write_text("OTHER OTHER RemoteAE\n")
     ini = instance / "dicom.ini"
     ini.write_text(ini.read_text().replace("ORACLE", "DELPHI"))
     with RawClient(port) as client:
         client.associate()
+        (instance / "dgatesop.lst").write_text("OTHER OTHER RemoteAE\n")
         program.process.send_signal(signal.SIGHUP)
         wait_for(lambda: "Configuration read again\n" in program.output.read_text())
         assert client.echo() == 0

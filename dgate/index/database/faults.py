@@ -6,7 +6,11 @@ import sqlite3
 
 
 class DatabaseError(Exception):
-    """The index cannot be used; the text says which and why."""
+    """The index cannot be used; the text says which and why, `reason` the latter alone, as the database puts it."""
+
+    def __init__(self, message: str = "", reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason or message
 
 
 class UnreachableError(DatabaseError):

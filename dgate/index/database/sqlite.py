@@ -73,13 +73,13 @@ class SQLiteDriver:
                 factory=SQLiteConnection,
             )
         except sqlite3.Error as error:
-            raise DatabaseError(f"The database {path} cannot be opened: {error}.") from error
+            raise DatabaseError(f"The database {path} cannot be opened: {error}.", str(error)) from error
         try:
             connection.text_factory = bytes
             self._prepare(connection)
         except sqlite3.Error as error:
             connection.close()
-            raise DatabaseError(f"The database {path} cannot be used: {error}.") from error
+            raise DatabaseError(f"The database {path} cannot be used: {error}.", str(error)) from error
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:

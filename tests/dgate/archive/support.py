@@ -161,7 +161,7 @@ def make_house(root: Path, **changes: Any) -> House:
     for clear in clearing:
         clear()
     settings, log = settings_for(root, **changes), Lines()
-    initialise(settings, kfactor(), log, 0)
+    initialise(settings, kfactor(), Lines(), 0)
     return House(root, settings, log, open_archive(settings, kfactor(), log))
 
 

@@ -65,7 +65,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[DatabaseServer]:
 def house(server: DatabaseServer, tmp_path: Path) -> Iterator[House]:
     server.sql(DROP_ALL[server.name], NAME)
     settings, log = settings_for(tmp_path, **settings_of(server)), Lines()
-    initialise(settings, kfactor(), log, 0)
+    initialise(settings, kfactor(), Lines(), 0)
     made = House(tmp_path, settings, log, open_archive(settings, kfactor(), log))
     yield made
     made.archive.close()

@@ -76,7 +76,9 @@ def test_the_second_change_within_the_same_tick_of_the_clock_is_seen(instance: I
         assert instance.later().settings.ae_title == ae
 
 
-def test_files_are_looked_at_once_per_second(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_looked_at_once_per_second_but_the_list_for_each_association(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     looks: list[str] = []
     real: Callable[..., os.stat_result] = os.stat
 
@@ -87,9 +89,11 @@ def test_files_are_looked_at_once_per_second(instance: Instance, monkeypatch: py
     monkeypatch.setattr(os, "stat", stat)
     for _ in range(50):
         assert instance.config.settings
-        assert instance.config.sop_list
         assert instance.config.amap
     assert looks == []
+    assert instance.config.sop_list
+    assert [Path(path).name for path in looks] == ["dgatesop.lst"]
+    looks.clear()
     instance.later()
     for _ in range(50):
         assert instance.config.settings

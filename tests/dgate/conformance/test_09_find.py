@@ -10,7 +10,7 @@ import pytest
 
 from .conftest import StartNode
 from .node import Node
-from .objects import IVLE, EVLE, UID, ct1
+from .objects import EVLE, IVLE, UID, ct1
 from .scu import FIND, associated, dataset, find, plain, store
 
 A, B, C, D = (f"{UID}.{letter}" for letter in "1234")
@@ -225,9 +225,10 @@ def test_9_1_own_title_is_padded_and_numbers_are_even(filled: Node) -> None:
 
 def _raw_answer(node: Node, keys: Mapping[str, object]) -> bytes:
     """The first answer as it was on the wire, in implicit little endian."""
+    from io import BytesIO
+
     from pynetdicom.dimse_primitives import C_FIND
     from pynetdicom.dsutils import encode
-    from io import BytesIO
 
     request = C_FIND()
     request.MessageID, request.AffectedSOPClassUID, request.Priority = 1, FIND["study"], 0

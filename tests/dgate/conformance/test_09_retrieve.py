@@ -14,7 +14,7 @@ from tests.ports import free_port
 
 from .conftest import StartNode
 from .node import Node
-from .objects import CT, EVLE, EVBE, IVLE, SERIES, UID, ct1, encode
+from .objects import CT, EVBE, EVLE, IVLE, SERIES, UID, ct1, encode
 from .scu import GET, MOVE, associated, both_roles, dataset, store
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
