@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, build_role
-from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
+
+if TYPE_CHECKING:
+    from pynetdicom.association import Association
 
 from .objects import CT, EVLE, Elements, encode, uid_of
 

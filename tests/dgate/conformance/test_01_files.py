@@ -76,11 +76,13 @@ WRITTEN = (
     Written("no comment behind", "[sscscp]\nUIDPrefix = A ; B # C\n", {"UIDPrefix": "A ; B # C"}),
     Written("the first counts", "[sscscp]\nMyACRNema = A\nMyACRNema = B\n", {"MyACRNema": "A"}),
     Written("parts", "[sscscp]\nTCPPort = 1\n[other]\nMyACRNema = B\n[sscscp]\nMyACRNema = A\n", {"MyACRNema": "A"}),
-    Written("another section", "[sscscp]\nMicroPACS = mysec\nMyACRNema = B\n[mysec]\nMyACRNema = A\n", {"MyACRNema": "A"}),
+    Written(
+        "another section", "[sscscp]\nMicroPACS = mysec\nMyACRNema = B\n[mysec]\nMyACRNema = A\n", {"MyACRNema": "A"}
+    ),
     Written("CRLF", "[sscscp]\r\nMicroPACS = sscscp\r\nMyACRNema = A\r\n", {"MyACRNema": "A"}),
     Written("a long value", f"[sscscp]\nMyACRNema = A\nUIDPrefix = {LONG}\n", {"UIDPrefix": LONG, "MyACRNema": "A"}),
     Written("defaults", "[sscscp]\n", {"MyACRNema": "none"}),
-)  # fmt: skip
+)
 
 
 def test_2_1_how_dicom_ini_is_read(start_node: StartNode) -> None:
@@ -200,7 +202,6 @@ def sought(tail: str) -> tuple[Sought, ...]:
 
 
 def test_3_looking_up_destinations(start_node: StartNode) -> None:
-    from pydicom.dataset import Dataset
     from pynetdicom import evt
 
     from tests.ports import free_port
@@ -223,7 +224,7 @@ def test_3_looking_up_destinations(start_node: StartNode) -> None:
         head, tail = str(port)[:-2], str(port)[-2:]
         node = start_node(amap=MAP.format(port=port, head=head))
         assert store(node.port, ct1()) == [0]
-        keys: Dataset = dataset({"QueryRetrieveLevel": "STUDY", "PatientID": "PAT 001.A"})
+        keys = dataset({"QueryRetrieveLevel": "STUDY", "PatientID": "PAT 001.A"})
         for case in sought(tail):
             seen.clear()
             with associated(node.port, [(MOVE["study"], [IVLE])]) as association:

@@ -167,13 +167,18 @@ class Listed(NamedTuple):
 LISTS = (
     Listed("as delivered in small", SHORT, accepted=True),
     Listed("a SOP class that is not listed", SHORT, accepted=False, abstract="1.2.840.10008.5.1.4.1.1.4"),
-    Listed("abstract means sop", f"MR 1.2.840.10008.5.1.4.1.1.4 ABSTRACT more words\n{SHORT}", accepted=True, abstract="1.2.840.10008.5.1.4.1.1.4"),
+    Listed(
+        "abstract means sop",
+        f"MR 1.2.840.10008.5.1.4.1.1.4 ABSTRACT more words\n{SHORT}",
+        accepted=True,
+        abstract="1.2.840.10008.5.1.4.1.1.4",
+    ),
     Listed("RLE is enabled by a line", f"RLE {RLE} Transfer\n{SHORT}", accepted=True, transfer=RLE),
     Listed("comments and blanks", f"#CT {CT} sop\n\n#x\nVerification {VERIFICATION} sop\n", accepted=False),
     Listed("no line of a kind: everything of it", f"CT {CT} sop\n", accepted=True, transfer=RLE),
     Listed("no line of the other kind", f"implicit {IVLE} transfer\n", accepted=True, abstract="1.2.3.4.5.6.7.8.9"),
     Listed("no file", None, accepted=True, abstract="1.2.3.4.5.6.7.8.9", transfer="1.2.3.4.5.6.7.8.8"),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("case", LISTS, ids=[case.name for case in LISTS])

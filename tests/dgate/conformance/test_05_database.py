@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -70,15 +72,15 @@ def test_5_2_tables_as_text(node: Node) -> None:
 
 
 @pytest.mark.parametrize("option", ["-i1", "-r1"])
-def test_5_2_mode_1_has_neither_keys_nor_indices(tmp_path: object, option: str) -> None:
-    node = Node(tmp_path / "bare")  # type: ignore[operator]
+def test_5_2_mode_1_has_neither_keys_nor_indices(tmp_path: Path, option: str) -> None:
+    node = Node(tmp_path / "bare")
     assert program(node.folder, option).returncode == 0
     bare = [line.replace(" PRIMARY KEY not null", "") for line in SCHEMA.splitlines() if "INDEX" not in line]
     assert schema(node) == bare
 
 
-def test_2_2_names_are_cut_where_the_ini_says(tmp_path: object) -> None:
-    node = Node(tmp_path / "names", keys={"TruncateFieldNames": 0, "MaxFieldLength": 32})  # type: ignore[operator]
+def test_2_2_names_are_cut_where_the_ini_says(tmp_path: Path) -> None:
+    node = Node(tmp_path / "names", keys={"TruncateFieldNames": 0, "MaxFieldLength": 32})
     assert program(node.folder, "-i").returncode == 0
     patients = next(sql for sql in schema(node) if sql.startswith("CREATE TABLE DICOMPatients"))
     assert patients.startswith(
@@ -144,9 +146,10 @@ def test_5_3_what_is_absent_is_null_and_what_is_never_written_too(node: Node) ->
     given = another(200, t00100040=None, t00080020="")
     assert store(node.port, given) == [0]
     common = "qTimeStamp, qFlags, qSpare"
-    row = node.rows(f"SELECT StudyDate, PatientSex, AccessionN, {common} FROM DICOMStudies WHERE PatientID = 'P200'")
-    assert row == [(None,) * 6]
-    assert node.rows(f"SELECT EchoNumber, {common} FROM DICOMImages WHERE ImagePat = 'P200'") == [(None,) * 4]
+    studies = f"SELECT StudyDate, PatientSex, AccessionN, {common} FROM DICOMStudies WHERE PatientID = 'P200'"  # noqa: S608
+    images = f"SELECT EchoNumber, {common} FROM DICOMImages WHERE ImagePat = 'P200'"  # noqa: S608
+    assert node.rows(studies) == [(None,) * 6]
+    assert node.rows(images) == [(None,) * 4]
 
 
 def test_5_3_access_time_path_and_device(node: Node) -> None:
@@ -190,15 +193,13 @@ def test_2_2_a_truncation_that_is_allowed_is_told_of_without_stars(start_node: S
 
 
 @pytest.fixture
-def fresh(start_node: StartNode, node: Node) -> Iterator[Node]:
+def fresh(node: Node) -> Node:
     """The module's server with an empty index."""
-    import sqlite3
-
     with sqlite3.connect(node.database) as connection:
         for table in ("DICOMPatients", "DICOMStudies", "DICOMSeries", "DICOMImages"):
             connection.execute(f"DELETE FROM {table}")  # noqa: S608
     connection.close()
-    yield node
+    return node
 
 
 class Conflict(NamedTuple):
@@ -212,6 +213,8 @@ class Conflict(NamedTuple):
 _STUDY = f"PatientID = 'PAT 001.A' StudyInsta = '{UID}'"
 _IMAGE = f"PatientID = 'PAT 001.A' SOPInstanc = '{SOP}' AND ImagePat = 'PAT 001.A'"
 _PATIENT = "PatientID = 'PAT 001.A'"
+_OTHER = f"PatientID = 'OTHERPAT' StudyInsta = '{UID}', Old='PAT 001.A', Refused='OTHERPAT'"
+_OTHER_STUDY = f"{_PATIENT} SeriesInst = '{SERIES}', Old='{UID}', Refused='{UID}9'"
 
 CONFLICTS = (
     Conflict("the same again", ct1(), 0, ("Rewritten file: {}",)),
@@ -243,8 +246,7 @@ CONFLICTS = (
         ct1(t00100020="OTHERPAT", t0020000E=SERIES + "9", t00080018=SOP + "9"),
         0x0110,
         (
-            "***Refused to enter inconsistent link PatientID into DICOMStudies: PatientID = 'OTHERPAT' "
-            f"StudyInsta = '{UID}', Old='PAT 001.A', Refused='OTHERPAT'",
+            f"***Refused to enter inconsistent link PatientID into DICOMStudies: {_OTHER}",
             "***Error saving to SQL: OTHERPAT/",
         ),
         ("***Error saving to SQL: OTHERPAT/",),
@@ -254,8 +256,7 @@ CONFLICTS = (
         ct1(t0020000D=UID + "9", t00080018=SOP + "9"),
         0x0110,
         (
-            f"***Refused to enter inconsistent link StudyInsta into DICOMSeries: {_PATIENT} "
-            f"SeriesInst = '{SERIES}', Old='{UID}', Refused='{UID}9'",
+            f"***Refused to enter inconsistent link StudyInsta into DICOMSeries: {_OTHER_STUDY}",
             "***Error saving to SQL: PAT_001_A/",
         ),
     ),
@@ -310,19 +311,28 @@ class Row(NamedTuple):
 
 ROWS = (
     Row("new values", {"t00100010": "R", "t00100030": "19800202", "t00100040": "F"}, *[("R", "19800202", "F")] * 2),
-    Row("empty never replaces", {"t00100010": "", "t00100030": "", "t00100040": ""}, *[("Doe^John^Q", "19701231", "M")] * 2),
+    Row(
+        "empty never replaces",
+        {"t00100010": "", "t00100030": "", "t00100040": ""},
+        *[("Doe^John^Q", "19701231", "M")] * 2,
+    ),
     Row("absent never replaces", {"t00100030": None, "t00100040": None}, *[("Doe^John^Q", "19701231", "M")] * 2),
-    Row("a vague birth date", {"t00100030": "19800101"}, ("Doe^John^Q", "19701231", "M"), ("Doe^John^Q", "19800101", "M")),
+    Row(
+        "a vague birth date",
+        {"t00100030": "19800101"},
+        ("Doe^John^Q", "19701231", "M"),
+        ("Doe^John^Q", "19800101", "M"),
+    ),
     Row("sex O", {"t00100040": "O"}, ("Doe^John^Q", "19701231", "M"), ("Doe^John^Q", "19701231", "O")),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("case", ROWS, ids=[case.name for case in ROWS])
 def test_5_4_what_a_known_patient_becomes(fresh: Node, case: Row) -> None:
     assert store(fresh.port, ct1(), ct1(**case.second)) == [0, 0]
     columns = "PatientNam, PatientBir, PatientSex"
-    assert fresh.rows(f"SELECT {columns} FROM DICOMPatients") == [tuple(case.patient)]
-    assert fresh.rows(f"SELECT {columns} FROM DICOMStudies") == [tuple(case.study)]
+    assert fresh.rows(f"SELECT {columns} FROM DICOMPatients") == [tuple(case.patient)]  # noqa: S608
+    assert fresh.rows(f"SELECT {columns} FROM DICOMStudies") == [tuple(case.study)]  # noqa: S608
 
 
 def test_5_3_modalities_go_in_front(fresh: Node) -> None:

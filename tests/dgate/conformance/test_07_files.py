@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from io import BytesIO
 from typing import NamedTuple
 
 import pydicom
@@ -305,9 +306,7 @@ def test_7_6_incoming(watching: Node) -> None:
     assert watching.user() == []
 
 
-def _as_file(given: Elements) -> object:
-    from io import BytesIO
-
+def _as_file(given: Elements) -> BytesIO:
     meta = b"\x02\x00\x10\x00UI" + (len(EVLE) + 1).to_bytes(2, "little") + EVLE.encode() + b"\0"
     return BytesIO(
         bytes(128) + b"DICM" + b"\x02\x00\x00\x00UL\x04\x00" + len(meta).to_bytes(4, "little") + meta + encode(given)

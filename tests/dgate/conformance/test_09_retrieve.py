@@ -173,7 +173,7 @@ class Moved(NamedTuple):
     """Keys and how many objects they send."""
 
     keys: Mapping[str, object]
-    count: int
+    number: int
     model: str = "study"
 
 
@@ -194,9 +194,9 @@ def test_9_3_any_keys_at_any_level(filled: Node, destination: Prepare) -> None:
     destination([(CT, [IVLE]), (MR, [IVLE])])
     for case in MOVED:
         before = filled.mark()
-        assert (case, move(filled, case.keys, model=case.model)[0]) == (case, Ended(0, 0, case.count, 0, 0))
+        assert (case, move(filled, case.keys, model=case.model)[0]) == (case, Ended(0, 0, case.number, 0, 0))
         word = "images" if case.model == "patient" else "Images"
-        assert filled.line("Number of ", before) == f"Number of {word} to send: {case.count}"
+        assert filled.line("Number of ", before) == f"Number of {word} to send: {case.number}"
 
 
 def test_9_3_a_class_that_the_destination_refuses(filled: Node, destination: Prepare) -> None:
@@ -234,10 +234,16 @@ class Failing(NamedTuple):
 
 FAILING = (
     Failing("unknown destination", "NOBODY", STUDY, 0xC003, "Retrieve: move destination not allowed or known"),
-    Failing("nothing found", "DEAD", {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "1.2"}, 0xC004, "C-Move (StudyRoot)"),
+    Failing(
+        "nothing found",
+        "DEAD",
+        {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "1.2"},
+        0xC004,
+        "C-Move (StudyRoot)",
+    ),
     Failing("cannot connect", "DEAD", STUDY, 0xC005, "Host 'DEAD' did not accept the connection"),
     Failing("host unknown", "NOHOST", STUDY, 0xC005, "Host 'NOHOST' did not accept the connection"),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("case", FAILING, ids=[case.name for case in FAILING])
@@ -280,10 +286,21 @@ UNCOMPRESSED = (
     ("", [IVLE]),
 )
 CODED = (
-    ("j1", ["57", "70"]), ("j2", ["57", "70"]), ("jr", ["57", "70"]), ("j3", ["51", "50"]), ("j4", ["51", "50"]),
-    ("j375", ["51", "50"]), ("j5", ["53", "51", "50"]), ("j6", ["55", "51", "50"]), ("jk", ["90"]), ("jl", ["91", "90"]),
-    ("jl80", ["91", "90"]), ("js", ["80"]), ("j7", ["81", "80"]), ("J2", ["57", "70"]),
-)  # fmt: skip
+    ("j1", ["57", "70"]),
+    ("j2", ["57", "70"]),
+    ("jr", ["57", "70"]),
+    ("j3", ["51", "50"]),
+    ("j4", ["51", "50"]),
+    ("j375", ["51", "50"]),
+    ("j5", ["53", "51", "50"]),
+    ("j6", ["55", "51", "50"]),
+    ("jk", ["90"]),
+    ("jl", ["91", "90"]),
+    ("jl80", ["91", "90"]),
+    ("js", ["80"]),
+    ("j7", ["81", "80"]),
+    ("J2", ["57", "70"]),
+)
 
 
 @pytest.mark.parametrize("code", UNCOMPRESSED, ids=[code for code, _ in UNCOMPRESSED])
@@ -325,7 +342,8 @@ def get(
     received: list[Any] = []
 
     def stored(event: evt.Event) -> int:
-        received.append((event.context.transfer_syntax, event.request.DataSet.getvalue()))
+        request: Any = event.request
+        received.append((event.context.transfer_syntax, request.DataSet.getvalue()))
         return 0
 
     contexts = [(GET[model], [IVLE]), *((sop_class, [EVLE, IVLE]) for sop_class in classes)]
@@ -348,7 +366,7 @@ GOT = (
 def test_9_4_every_model(filled: Node, case: Moved) -> None:
     before, users = filled.mark(), len(filled.user())
     final, received = get(filled, case.keys, [CT, MR], case.model)
-    assert (final, len(received)) == (Ended(0, 0, case.count, 0, 0), case.count)
+    assert (final, len(received)) == (Ended(0, 0, case.number, 0, 0), case.number)
     assert {syntax for syntax, _ in received} == {EVLE}
     name = {"study": "StudyRoot", "patient": "PatientRoot", "patient_study": "PatientStudyOnly"}[case.model]
     filled.line(f"C-Get ({name})", before)

@@ -99,7 +99,15 @@ class Kind(NamedTuple):
     stamped: bool
 
 
-@pytest.mark.parametrize("kind", [Kind("-l", False, False), Kind("-L", True, False), Kind("-^", False, True), Kind("-#", True, True)])  # fmt: skip
+KINDS = (
+    Kind("-l", debug=False, stamped=False),
+    Kind("-L", debug=True, stamped=False),
+    Kind("-^", debug=False, stamped=True),
+    Kind("-#", debug=True, stamped=True),
+)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.option for kind in KINDS])
 def test_10_log_files(logging: Node, kind: Kind) -> None:
     lines = (logging.folder / FILES[kind.option]).read_text().splitlines()
     if kind.stamped:

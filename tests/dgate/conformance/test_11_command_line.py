@@ -95,11 +95,13 @@ class Command(NamedTuple):
 
 
 COMMANDS = (
-    Command("display_status:", 255, r"(?s)DICOM server 'ORACLE' \(version 1\.5\.0e, port \d+, bits 64\) was started on .*"),
+    Command(
+        "display_status:", 255, r"(?s)DICOM server 'ORACLE' \(version 1\.5\.0e, port \d+, bits 64\) was started on .*"
+    ),
     Command("get_param:MyACRNema", 255, r"ORACLE\s*"),
     Command("no_such_command:", 0, r""),
     Command("genuid:", 255, r"1\.2\.826\.0\.1\.3680043\.2\.135\.1066\.6\.\d{10}\.\d+\s*"),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("case", COMMANDS, ids=[case.text for case in COMMANDS])

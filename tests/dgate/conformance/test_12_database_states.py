@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pydicom
 import pytest
+from pydicom.uid import UID
 
 from .conftest import StartNode
 from .node import Node, program
@@ -32,8 +33,12 @@ class State(NamedTuple):
 STATES = (
     State("absent", lambda _: None, "***SQLITEExec error: no such table: DICOMImages"),
     State("empty", lambda node: node.database.touch(), "***SQLITEExec error: no such table: DICOMImages"),
-    State("no database", lambda node: node.database.write_bytes(b"x" * 4096), "***SQLITEExec error: file is not a database"),
-)  # fmt: skip
+    State(
+        "no database",
+        lambda node: node.database.write_bytes(b"x" * 4096),
+        "***SQLITEExec error: file is not a database",
+    ),
+)
 
 
 @pytest.mark.parametrize("case", STATES, ids=[case.name for case in STATES])
@@ -112,7 +117,8 @@ def test_12_regeneration(archive: Node) -> None:
     one = (archive.data / archive.files()[0]).read_bytes()
     made = pydicom.dcmread(archive.data / archive.files()[0])
     for name, uid in (("a.IMG", "1.2.9.1"), ("noext", "1.2.9.2"), ("b.DCM", "1.2.9.3"), ("c.txt", "1.2.9.4")):
-        made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = uid
+        made.SOPInstanceUID = UID(uid)
+        made.file_meta.MediaStorageSOPInstanceUID = UID(uid)
         made.save_as(copy / "kept" / name)
     for folder in ("sub/Incoming", "PRINTER_FILES", "x/bin"):
         (copy / folder / "d.dcm").write_bytes(one)
