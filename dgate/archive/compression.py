@@ -15,9 +15,11 @@ _JPEG = "1.2.840.10008.1.2.4."
 _CODED: dict[str, tuple[str, ...]] = {
     "j1": ("70",), "jr": ("70",), "j2": ("57",), "j3": ("50", "51", "70"), "j4": ("50", "51", "70"),
     "j5": ("53", "55", "70"), "j6": ("53", "55", "70"), "js": ("80",), "j7": ("81",), "jk": ("90",), "jl": ("91",),
-    "n1": (), "n2": (), "n3": (), "n4": (), "nj": (), "k1": (), "k2": (), "k4": (), "k8": (), "v0": (),
+    "n1": (), "n2": (), "n3": (), "n4": (), "nj": (), "k1": (), "k2": (), "k4": (), "k8": (),
 }  # fmt: skip
 """Codes that ask for a codec, and the transfer syntaxes below 1.2.840.10008.1.2.4 that satisfy them."""
+_WITHOUT_PICTURE = (b"PR", b"SR", b"RT")
+"""What the modality of an object that JPEG is not for begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,12 @@ class Target:
     line: str = ""
 
 
-def decide(code: str, received: str) -> Target:
+def is_virtual(code: str) -> bool:
+    """The code asks for an entry in the database and nothing on disk."""
+    return code[:2].lower() == "v0"
+
+
+def decide(code: str, received: str, modality: bytes = b"") -> Target:
     """The outcome for an object received in this transfer syntax.
 
     Codes are case-insensitive; digits after the first two characters are a quality. Big endian never reaches the disk:
@@ -39,6 +46,8 @@ def decide(code: str, received: str) -> Target:
     if received in UNCOMPRESSED:
         if kind in _EXPLICIT:
             return Target(EXPLICIT_LITTLE)
+        if kind[:1] == "j" and kind in _CODED and modality.startswith(_WITHOUT_PICTURE):
+            return Target(kept, "JPEG compression not allowed for PR/SR/RT")
         return Target(kept, _line(code, kept) if kind in _CODED else "")
     satisfied = any(received == _JPEG + end for end in _CODED.get(kind, ()))
     codec = kind in _CODED or kind in _PLAIN or kind in _EXPLICIT

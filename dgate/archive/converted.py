@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dgate.archive.filename import scripted_name
 from dgate.archive.fillin import NotOnWorklistError
 from dgate.archive.incoming import (
     SUCCESS,
@@ -64,6 +65,8 @@ class ConvertedObject(IncomingObject):
         self._fixed_head: int | None = None
         """The size of the head, if anything in it was put right."""
         self._holding = False
+        self._named = b""
+        """The path that a script has computed."""
         self._outcome = Outcome.STORED
         self._unlisted: NotOnWorklistError | None = None
 
@@ -202,6 +205,8 @@ class ConvertedObject(IncomingObject):
         gap = subject.tail
         self._adopt(subject)
         self._uid = sop_uid(self._walker.values)
+        if self._converters.naming:
+            self._name_by_script(subject)
         self._write_file(subject, gap)
         status = super()._enter()
         if status != SUCCESS and not self.our_fault and self._converters.has(REJECTED):
@@ -269,6 +274,17 @@ class ConvertedObject(IncomingObject):
                 self._spool.discard(self._temporary)  # what it holds can still be read
         self._create()
         write_object(self._fd, subject, start)
+
+    def _name_by_script(self, subject: Subject) -> None:
+        """`FileNameSyntax = lua:...`; what it fails for is named as with syntax 4, and the log says why."""
+        from dgate.lua.naming import evaluate
+
+        returned = evaluate(self._converters.naming, subject, self._association(), self._converters.services)
+        if returned.strip(b" /"):
+            self._named = scripted_name(returned, self._stores.options.max_file_name)
+
+    def _path(self) -> bytes:
+        return self._named or super()._path()
 
     def _choose(self) -> tuple[Spool, int]:
         devices = self._stores.devices

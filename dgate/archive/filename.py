@@ -171,9 +171,23 @@ _VARIABLE = re.compile(
 Part = Callable[[Values, Naming], bytes]
 
 
-def compile_syntax(text: str) -> Syntax:
-    """Make a FileNameSyntax value ready. Anything that is neither a known number nor has a `%` counts as 0."""
+NAMING_KEY, _LUA = "FileNameSyntax", "lua:"
+
+
+def naming_script(text: str) -> str:
+    """The Lua expression of a FileNameSyntax `lua:...`; empty for any other."""
     text = text.strip()
+    return text[len(_LUA) :].strip() if text.lower().startswith(_LUA) else ""
+
+
+def compile_syntax(text: str) -> Syntax:
+    """Make a FileNameSyntax value ready. Anything that is neither a known number nor has a `%` counts as 0.
+
+    Where a script names files, this is about those that it fails for.
+    """
+    text = text.strip()
+    if text.lower().startswith(_LUA):
+        return compile_syntax("4")
     if "%" in text:
         return _compile_custom(text.encode("utf-8", "surrogateescape"))
     chosen = int(text) if text.isascii() and text.isdigit() else 0
@@ -225,6 +239,17 @@ def file_name(syntax: Syntax, values: Values, naming: Naming, *, compressed: boo
     path = syntax.build(values, naming)
     if compressed and path.lower().endswith(b".v2"):
         path = path[:-3] + b".dcm"
+    return lawful_name(path, max_length)
+
+
+def scripted_name(returned: bytes, max_length: int) -> bytes:
+    """The path that a script has computed: a .dcm file, and as safe as any other."""
+    path = returned if returned.lower().endswith(b".dcm") else returned + b".dcm"
+    return lawful_name(path.replace(b"\\", b"/"), max_length)
+
+
+def lawful_name(path: bytes, max_length: int) -> bytes:
+    """The path with each component made safe."""
     *folders, name = [part for part in path.split(b"/") if part] or [b"unknown"]
     bound = max(1, min(max_length or COMPONENT_LIMIT, COMPONENT_LIMIT))
     return b"/".join([*(_folder(folder[:COMPONENT_LIMIT]) for folder in folders), _component(name[-bound:])])

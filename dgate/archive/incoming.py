@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from dgate.archive import fixups
-from dgate.archive.compression import code_for, decide
+from dgate.archive.compression import code_for, decide, is_virtual
 from dgate.archive.devices import Devices, NoDeviceError, not_enough_rights
-from dgate.archive.filename import IMAGE_NUMBER, SERIES_NUMBER, SOP_UID, Naming, Syntax, file_name
+from dgate.archive.filename import IMAGE_NUMBER, MODALITY, SERIES_NUMBER, SOP_UID, Naming, Syntax, file_name
 from dgate.archive.mirror import copy_to
-from dgate.archive.placing import Placement
+from dgate.archive.placing import Placement, VirtualPlacement
 from dgate.archive.spool import Spool
 from dgate.archive.writer import Entry, Location, Outcome, Writer
 from dgate.config.archiveoptions import ArchiveOptions
@@ -293,7 +293,7 @@ class IncomingObject:
     def _convert(self) -> str:
         """Set up the conversion that the compression code asks for; returns the transfer syntax that results."""
         received = self._request.transfer_syntax
-        target = decide(self._compression, received)
+        target = decide(self._compression, received, self._walker.values.get(MODALITY, b""))
         if target.line:
             self._stores.log.console(target.line)
         if target.transfer_syntax == received:
@@ -330,14 +330,13 @@ class IncomingObject:
         if spool is None:
             raise StoreFault("***Object has no file")
         rows = stores.rows.make(values, big_endian=self._encoding.big_endian)
-        self._place = self._place or self._path()
-        placement = Placement(stores.options, stores.devices, spool, self._temporary, self._place, self._uid)
+        placement = self._placement(spool)
         self._report_attributes(rows.truncations, placement.path)
         ticket = None if stores.exports is None else stores.exports.entering(self._request, self._uid)
         entry = Entry(rows, placement, placement.path, also=None if ticket is None else ticket.put)
         outcome = stores.writer.submit(entry)
         self.our_fault = outcome == Outcome.FAILED
-        if outcome != Outcome.STORED:
+        if outcome != Outcome.STORED or placement.virtual:
             spool.discard(placement.temporary)
         elif (mirror := stores.devices.mirror_of(spool)) is not None:
             copy_to(mirror, spool, placement.path, stores.log)
@@ -345,10 +344,16 @@ class IncomingObject:
         if outcome == Outcome.KEPT:
             stores.log.console(f"File already exists: {full_path}")
         elif outcome == Outcome.STORED:
-            stores.log.console(f"{'Rewritten' if placement.rewritten else 'Written'} file: {full_path}")
+            done = "Virtual" if placement.virtual else "Rewritten" if placement.rewritten else "Written"
+            stores.log.console(f"{done} file: {full_path}")
         if ticket is not None:
             ticket.settle(stored=outcome == Outcome.STORED)
         return SUCCESS if outcome in (Outcome.STORED, Outcome.KEPT) else stores.options.failed_status
+
+    def _placement(self, spool: Spool) -> Placement:
+        self._place = self._place or self._path()
+        kind = VirtualPlacement if is_virtual(self._compression) else Placement
+        return kind(self._stores.options, self._stores.devices, spool, self._temporary, self._place, self._uid)
 
     def _path(self) -> bytes:
         naming = Naming(

@@ -22,6 +22,8 @@ from dgate.encoding.part10 import NotDicomError, read_meta
 class Placement:
     """The way of one file from the spool to its place; implements `Content` of the writer."""
 
+    virtual = False
+
     def __init__(
         self, options: ArchiveOptions, devices: Devices, spool: Spool, temporary: bytes, path: bytes, uid: bytes
     ) -> None:
@@ -121,6 +123,30 @@ class Placement:
             self._spool.settle(self._token)
         if self._obsolete is not None:
             self._obsolete[0].settle(self._obsolete[2])
+
+
+class VirtualPlacement(Placement):
+    """Of an object that is only entered (compression code `v0`): nothing is put anywhere.
+
+    A known object keeps its file and its row names it still.
+    """
+
+    virtual = True
+
+    def place(self, known: Location | None) -> Location:
+        """See `Content`."""
+        if known is not None:
+            self.path = known.path
+        return known or Location(self._spool.name, self.path)
+
+    def undo(self) -> None:
+        """Nothing was done."""
+
+    def withdraw(self) -> None:
+        """Nothing was done."""
+
+    def settle(self) -> None:
+        """Nothing was done."""
 
 
 def _extension(path: bytes) -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dgate.archive.filename import NAMING_KEY, naming_script
 from dgate.config.converters.grammar import MAX_VALUE, as_line
 from dgate.encoding.elements import PIXEL_GROUP
 from dgate.record import dataclass
@@ -63,15 +64,18 @@ class Converter:
 class Converters:
     """All lines of one dicom.ini."""
 
-    def __init__(self, services: Services, imports: tuple[Converter, ...], hooks: dict[str, Line | Chunk]) -> None:
+    def __init__(
+        self, services: Services, imports: tuple[Converter, ...], hooks: dict[str, Line | Chunk], naming: str = ""
+    ) -> None:
+        """`naming` is the Lua expression that names files, if one does (`FileNameSyntax = lua:...`)."""
         self.services = services
+        self.naming = naming
         self.imports = imports
         self.hooks = hooks
         self.tags = RECEIVED.union(*(converter.line.tags for converter in imports))
         """Top-level elements that the import converters show or change, as far as that is known beforehand."""
-        self.early = all(converter.line.early for converter in imports) and not any(
-            key.startswith((REJECTED, UNLISTED, COMPRESSION)) for key in hooks
-        )
+        simple = all(converter.line.early for converter in imports) and not naming
+        self.early = simple and not any(key.startswith((REJECTED, UNLISTED, COMPRESSION)) for key in hooks)
         """Whether they need no more of an object than its elements up to the last of these."""
         self._wanted: tuple[frozenset[int], frozenset[int]] | None = None
 
@@ -132,7 +136,8 @@ class Rules:
             self.services.log.console(shown(f"***Ini file item '{settings.ini.selected}:{name}' trucated"))
         self._cut = frozenset(cut)
         self.services.hooks = hooks
-        return Converters(self.services, imports, hooks) if imports or hooks else None
+        naming = naming_script(settings.ini.get(NAMING_KEY))
+        return Converters(self.services, imports, hooks, naming) if imports or hooks or naming else None
 
     def _imports(self, ini: IniFile, cut: set[str]) -> list[Converter]:
         found = []

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from dgate.archive.filename import NAMING_KEY, naming_script
+
 if TYPE_CHECKING:
     from dgate.archive.archive import DiskArchive
     from dgate.config.inifile import IniFile
@@ -63,9 +65,9 @@ class ConvertersOf:
 
 
 def has_converters(ini: IniFile) -> bool:
-    """Whether there may be a converter in a dicom.ini."""
+    """Whether there may be a converter in a dicom.ini, or a script that names files."""
     keys = [*(entry.key.lower() for entry in ini), *ini.section("lua")]
-    return any("converter" in key and key[-1:].isdigit() for key in keys)
+    return any("converter" in key and key[-1:].isdigit() for key in keys) or bool(naming_script(ini.get(NAMING_KEY)))
 
 
 def make_rules(archive: DiskArchive, log: Log, settings: Callable[[], Settings]) -> Rules:

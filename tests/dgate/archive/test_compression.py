@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 JPEG, LOSSLESS = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70"
 RLE = "1.2.840.10008.1.2.5"
 KEEPING = ("", "as", "is", "un", "ue", "AS", "ui", "uj", "0", "xx")
-CODED = ("j1", "J2", "j690", "jk", "jl", "js", "n1", "nj", "k8", "v0")
+CODED = ("j1", "J2", "j690", "jk", "jl", "js", "n1", "nj", "k8")
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ CODED = ("j1", "J2", "j690", "jk", "jl", "js", "n1", "nj", "k8", "v0")
         *((code, IMPLICIT_LITTLE, EXPLICIT_LITTLE, False) for code in ("ul", "UL", "ub", "Ub")),
         *((code, EXPLICIT_BIG, EXPLICIT_LITTLE, False) for code in ("", "as", "is", "un", "ue", "ul", "ub", "xx")),
         *((code, JPEG, JPEG, False) for code in ("", "as", "is", "ui", "uj", "xx", "j3", "J4", "j385")),
-        *((code, JPEG, JPEG, True) for code in ("un", "UE", "ul", "ub", "j1", "jk", "n2", "k4", "v0")),
+        *((code, JPEG, JPEG, True) for code in ("un", "UE", "ul", "ub", "j1", "jk", "n2", "k4")),
         *((code, LOSSLESS, LOSSLESS, False) for code in ("j1", "jr", "j3")),
         *((code, RLE, RLE, True) for code in ("un", "j2")),
         *((code, EXPLICIT_LITTLE, EXPLICIT_LITTLE, True) for code in CODED),

@@ -311,3 +311,23 @@ def _as_file(given: Elements) -> BytesIO:
     return BytesIO(
         bytes(128) + b"DICM" + b"\x02\x00\x00\x00UL\x04\x00" + len(meta).to_bytes(4, "little") + meta + encode(given)
     )
+
+
+SCRIPTS = (
+    ("lua:Data.PatientID..'/'..Data.SOPInstanceUID", f"PAT 001.A/{SOP}.dcm"),
+    ("lua:Data.Modality..'/x_'..Data.SeriesNumber..'.dcm'", "CT/x_7.dcm"),
+    ("lua:'../../../out'", "_/_/_/out.dcm"),
+)
+
+
+@pytest.mark.parametrize(("value", "expected"), SCRIPTS)
+def test_7_1_a_name_that_lua_computes(start_node: StartNode, value: str, expected: str) -> None:
+    node = start_node(keys={"FileNameSyntax": value})
+    assert name_of(Syntax(value, "", ct1()), node) == expected
+    assert pydicom.dcmread(node.data / expected).PatientID == "PAT 001.A"
+
+
+def test_7_1_where_lua_fails_the_name_is_that_of_the_usual_syntax(start_node: StartNode) -> None:
+    node = start_node(keys={"FileNameSyntax": "lua:nothing.at.all"})
+    assert re.fullmatch(rf"PAT_001_A/{S}_0007_000042_{T}{C}\.dcm", name_of(Syntax("", "", ct1()), node))
+    assert node.line("*** lua run error")
