@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import pytest
-from pynetdicom import AE
+from pydicom.uid import UID
+from pynetdicom import AE, PYNETDICOM_IMPLEMENTATION_UID
+from pynetdicom.pdu_primitives import (
+    A_ASSOCIATE,
+    AsynchronousOperationsWindowNegotiation,
+    SOPClassExtendedNegotiation,
+    UserIdentityNegotiation,
+)
 
 from tests import dcmtk
 
@@ -90,12 +97,35 @@ def test_4_the_accept(node: Node) -> None:
     }
 
 
+def test_4_what_else_a_peer_offers_is_not_taken_up(node: Node) -> None:
+    window = AsynchronousOperationsWindowNegotiation()
+    window.maximum_number_operations_invoked = window.maximum_number_operations_performed = 5
+    extended = SOPClassExtendedNegotiation()
+    extended.sop_class_uid, extended.service_class_application_information = UID(FIND["study"]), b"\1\1\1"
+    user = UserIdentityNegotiation()
+    user.user_identity_type, user.primary_field, user.positive_response_requested = 1, b"somebody", True
+    with associated(node.port, [(FIND["study"], [IVLE])], ext_neg=[window, extended, user]) as found:
+        accept = found.acceptor.primitive
+    assert accept is not None
+    assert sorted(type(item).__name__ for item in accept.user_information) == [
+        "ImplementationClassUIDNotification",
+        "ImplementationVersionNameNotification",
+        "MaximumLengthNotification",
+    ]
+
+
+answers: list[A_ASSOCIATE] = []
+"""What peers without an accepted context were answered."""
+
+
 def refused(port: int, contexts: Sequence[tuple[str, Sequence[str]]], **titles: str) -> object:
-    """An association that does not come about, or not for long; how it ended."""
+    """An association that does not come about, or not for long; how it ended. The accept of it, if there was one."""
     ae = AE(ae_title=titles.get("calling", "TESTSCU"))
     for abstract, transfers in contexts:
         ae.add_requested_context(abstract, list(transfers))
     association = ae.associate("127.0.0.1", port, ae_title=titles.get("called", "ORACLE"))
+    if not association.accepted_contexts and association.acceptor.primitive is not None:
+        answers.append(association.acceptor.primitive)
     rejected, primitive = association.is_rejected, association.acceptor.primitive
     if association.is_established:
         association.release()
@@ -107,6 +137,7 @@ def refused(port: int, contexts: Sequence[tuple[str, Sequence[str]]], **titles: 
 def test_4_without_any_transfer_syntax_the_connection_is_closed(node: Node) -> None:
     before = node.mark()
     assert refused(node.port, [(CT, [RLE, DEFLATED]), (VERIFICATION, [RLE])]) == "closed"
+    assert answers.pop().implementation_class_uid == PYNETDICOM_IMPLEMENTATION_UID  # the peer's own, repeated
     node.line("*** multiplex: connection terminated", before)
     assert [line for line in node.lines(before) if "***" in line] == [
         "***No valid presentation contexts/transfer syntax found in 3 candidates",

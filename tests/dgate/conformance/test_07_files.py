@@ -13,7 +13,7 @@ import pytest
 from tests.dgate.net.conftest import wait_for
 
 from .conftest import StartNode
-from .node import Node
+from .node import Node, program
 from .objects import CT, EVBE, EVLE, IVLE, JPEG, SERIES, SOP, UID, Elements, another, ct1, encode, uid_of
 from .scu import associated, send, store
 
@@ -331,3 +331,25 @@ def test_7_1_where_lua_fails_the_name_is_that_of_the_usual_syntax(start_node: St
     node = start_node(keys={"FileNameSyntax": "lua:nothing.at.all"})
     assert re.fullmatch(rf"PAT_001_A/{S}_0007_000042_{T}{C}\.dcm", name_of(Syntax("", "", ct1()), node))
     assert node.line("*** lua run error")
+
+
+# -- 7.5
+
+
+def test_7_5_deletion_is_bottom_up_and_the_folder_of_the_patient_stays(start_node: StartNode) -> None:
+    node = start_node()
+    both = another(1), another(1, t00080018=uid_of(another(1)) + ".2")
+    assert store(node.port, *both, another(2)) == [0] * 3
+    tables = ("DICOMPatients", "DICOMStudies", "DICOMSeries", "DICOMImages")
+
+    def counts() -> list[object]:
+        return [node.value(f"SELECT COUNT(*) FROM {table}") for table in tables]  # noqa: S608
+
+    program(node.folder, f"--deleteimage:P1:{uid_of(both[0])}")
+    assert (counts(), len(node.files())) == ([2, 2, 2, 2], 2)
+    program(node.folder, f"--deleteimage:P1:{uid_of(both[1])}")
+    assert (counts(), len(node.files())) == ([1, 1, 1, 1], 1)
+    assert list((node.data / "P1").iterdir()) == []
+    program(node.folder, "--deletepatient:P2")
+    assert (counts(), node.files()) == ([0, 0, 0, 0], [])
+    assert list((node.data / "P2").iterdir()) == []

@@ -144,6 +144,27 @@ def test_12_regeneration(archive: Node) -> None:
     assert paths == {"by hand/kept/a.IMG", "by hand/kept/noext", "by hand/kept/b.DCM"}
 
 
+def test_12_two_files_of_one_object_and_one_that_contradicts(start_node: StartNode) -> None:
+    node = start_node()
+    assert store(node.port, ct1()) == [0]
+    assert node.stop() == 0
+    (first,) = node.files()
+    made = pydicom.dcmread(node.data / first)
+    made.save_as(node.data / "same.dcm")
+    made.SOPInstanceUID, made.PatientID = UID("1.2.9.5"), "SOMEBODY ELSE"
+    made.file_meta.MediaStorageSOPInstanceUID = UID("1.2.9.5")
+    made.save_as(node.data / "conflict.dcm")
+    lines = program(node.folder, "-v", "-r").stdout.splitlines()
+    told = {name: f"[Regen] {node.data}/{name} -SUCCESS" for name in (first, "same.dcm", "conflict.dcm")}
+    failed = f"***[Regen] {node.data}/conflict.dcm -FAILED: Error SQL Add"
+    assert (failed in lines) != (told["conflict.dcm"] in lines)
+    if failed in lines:
+        where = node.value("SELECT ObjectFile FROM DICOMImages")
+        assert where == max((first, "same.dcm"), key=lambda name: lines.index(told[name]))
+    else:  # it came first: the others contradict it
+        assert sum(line.endswith("Error SQL Add") for line in lines) == 2
+
+
 def test_12_a_worklist_with_rows_is_kept_and_the_rest_dropped(tmp_path: Path) -> None:
     node = Node(tmp_path / "node")
     node.initialise()
