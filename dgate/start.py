@@ -73,8 +73,6 @@ def prepare(environ: Mapping[str, str]) -> Prepared:
         _ensure_own_entry(settings.acrnema_map, identity)
     except OSError as error:
         raise StartError(f"{error.filename or MOUNT}: {error.strerror or error}") from error
-    if not os.path.exists(settings.dictionary):
-        _say(f"Dictionary file {settings.dictionary} is missing, some server functions will not work correctly")
     return Prepared(identity, settings, _load_kfactor(settings.kfactor_file))
 
 

@@ -109,6 +109,22 @@ class Node:
             self.process.kill()
             self.process.wait()
 
+    def read_again(self) -> None:
+        """SIGHUP, and what was changed counts."""
+        mark = self.mark()
+        assert self.process is not None
+        self.process.send_signal(signal.SIGHUP)
+        self.line("Configuration read again", mark)
+
+    def forget(self) -> None:
+        """Empty the index of the running server and its device, as somebody else would."""
+        with closing(sqlite3.connect(self.database)) as connection:
+            for table in ("DICOMPatients", "DICOMStudies", "DICOMSeries", "DICOMImages"):
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608
+            connection.commit()
+        for name in self.files():
+            (self.data / name).unlink()
+
     # -- what can be seen of it
 
     def log(self) -> str:

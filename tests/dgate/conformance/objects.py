@@ -99,3 +99,10 @@ def _element(tag: int, vr: str, value: bytes, *, big: bool, explicit: bool) -> b
     if vr in _LONG:
         return head + vr.encode() + b"\0\0" + pack(order + "I", len(value)) + value
     return head + vr.encode() + pack(order + "H", len(value)) + value
+
+
+def as_file(elements: Elements) -> bytes:
+    """A part 10 file of the object, in explicit little endian."""
+    meta = _element(0x00020010, "UI", EVLE.encode(), big=False, explicit=True)
+    length = _element(0x00020000, "UL", pack("<I", len(meta)), big=False, explicit=True)
+    return bytes(128) + b"DICM" + length + meta + encode(elements)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -95,10 +94,7 @@ def test_2_1_how_dicom_ini_is_read(start_node: StartNode) -> None:
         section = "mysec" if "[mysec]" in case.ini else "sscscp"
         text = case.ini.replace("TCPPort = 1\n", "") + f"\n[{section}]\n{rest}\n"
         (node.folder / "dicom.ini").write_bytes(text.encode())
-        mark = node.mark()
-        assert node.process is not None
-        node.process.send_signal(signal.SIGHUP)
-        node.line("Configuration read again", mark)
+        node.read_again()
         for key, value in case.keys.items():
             found[case.name, key] = command(node, f"get_param:{key}")
             expected[case.name, key] = value

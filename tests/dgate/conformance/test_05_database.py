@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -195,10 +194,7 @@ def test_2_2_a_truncation_that_is_allowed_is_told_of_without_stars(start_node: S
 @pytest.fixture
 def fresh(node: Node) -> Node:
     """The module's server with an empty index."""
-    with sqlite3.connect(node.database) as connection:
-        for table in ("DICOMPatients", "DICOMStudies", "DICOMSeries", "DICOMImages"):
-            connection.execute(f"DELETE FROM {table}")  # noqa: S608
-    connection.close()
+    node.forget()
     return node
 
 

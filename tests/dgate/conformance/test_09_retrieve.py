@@ -86,13 +86,8 @@ def destination(listening: Destination, filled: Node) -> Prepare:
 
 def know(node: Node, *lines: str) -> None:
     """Make these lines the map of the running server."""
-    import signal
-
     (node.folder / "acrnema.map").write_text("\n".join(lines) + "\n")
-    mark = node.mark()
-    assert node.process is not None
-    node.process.send_signal(signal.SIGHUP)
-    node.line("Configuration read again", mark)
+    node.read_again()
 
 
 class Ended(NamedTuple):

@@ -16,7 +16,7 @@ from tests.ports import free_port
 
 from .conftest import StartNode
 from .node import REPOSITORY, Node, program
-from .objects import ct1
+from .objects import as_file, ct1
 from .scu import store
 
 
@@ -75,6 +75,36 @@ def test_11_1_a_configuration_file_instead_of_a_folder(idle: Node) -> None:
     )  # fmt: skip
     assert done.returncode == 0
     assert "DEST" in done.stdout
+
+
+# -- what is done without a server
+
+
+def test_11_1_options_that_change_the_archive(tmp_path: Path) -> None:
+    node = Node(tmp_path / "node")
+    node.initialise()
+    file = tmp_path / "object"
+    file.write_bytes(as_file(ct1()))
+    assert program(node.folder, f"-fa{file}").returncode == 0
+    (first,) = node.files()
+    assert file.exists()
+    renamed = program(node.folder, "-v", f"-fa{file},NEWPID")
+    assert "Modified patient ID to: NEWPID" in renamed.stdout.splitlines()
+    assert re.search(r"^NewUID for StudyInstanceUID = [0-9.]+\.7\.[0-9.]+$", renamed.stdout, re.MULTILINE)
+    rows = node.rows("SELECT ImagePat, SOPInstanc FROM DICOMImages ORDER BY ImagePat DESC")
+    assert [patient for patient, _ in rows] == ["PAT 001.A", "NEWPID"]
+    assert rows[0][1] != rows[1][1]
+    (node.data / "by hand").mkdir()
+    (node.data / "by hand" / "a.dcm").write_bytes(as_file(ct1()))
+    for option in (f"-fe{node.data}/by hand/a.dcm", "-frMAG0,by hand", "-arMAG0"):
+        done = program(node.folder, "-v", option)
+        assert f"[Regen] {node.data}/by hand/a.dcm -SUCCESS" in done.stdout.splitlines(), option
+    program(node.folder, "-zNEWPID")
+    assert node.rows("SELECT PatientID FROM DICOMPatients") == [("PAT 001.A",)]
+    program(node.folder, "-fpPAT 001.A")
+    assert node.rows("SELECT * FROM DICOMPatients") == []
+    assert len(node.files()) == 1  # one of the two that were the same object: nobody knows it
+    assert node.files() in ([first], ["by hand/a.dcm"])
 
 
 # -- 11.2
