@@ -6,7 +6,7 @@ The data set of a message is never joined: views into the receive buffer go to t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dgate.interfaces import Session
@@ -68,13 +68,16 @@ SERVICES: dict[int, Callable[[Association, Command, Context], Operation]] = {
 }
 
 
-def serve_connection(connection: Connection, node: Node, number: int) -> None:
-    """Everything that happens on one accepted connection. Never raises; the connection is closed afterwards."""
+def serve_connection(connection: Connection, node: Node, numbers: Iterator[int]) -> None:
+    """Everything that happens on one accepted connection. Never raises; the connection is closed afterwards.
+
+    The next of `numbers` is that of the association, if there comes to be one.
+    """
     linger = True
     try:
         established = establish(connection, node)
         if established is not None:
-            linger = Association(connection, node, established, number).run()
+            linger = Association(connection, node, established, next(numbers)).run()
     except PduError as fault:
         _tell(connection, fault, node)
     except ConnectionLost as fault:

@@ -129,7 +129,7 @@ class Listener:
             return
         node.door.admit(connection)
         try:
-            serve_connection(connection, node, next(self._numbers))
+            serve_connection(connection, node, self._numbers)
         finally:
             connection.close()
             node.door.leave(connection)

@@ -162,6 +162,17 @@ def test_10_the_operators_console_by_udp(start_node: StartNode) -> None:
     assert lines[2].strip() == "[MINE]"
 
 
+def test_10_the_number_counts_associations(start_node: StartNode) -> None:
+    node = start_node()
+    for _ in range(3):
+        socket.create_connection(("127.0.0.1", node.port)).close()
+    node.line("*** multiplex: connection terminated")
+    echo(node)
+    echo(node)
+    node.line("UPACS THREAD 0: STARTED AT: ")
+    node.line("UPACS THREAD 1: STARTED AT: ")
+
+
 def test_13_an_unknown_command_closes_the_association(logging: Node) -> None:
     """An N-GET, on a context for storage."""
     from pynetdicom.dimse_primitives import N_GET
