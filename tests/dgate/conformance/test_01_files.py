@@ -70,6 +70,7 @@ WRITTEN = (
     Written("single quotes", "[sscscp]\nUIDPrefix = ' A b '\n", {"UIDPrefix": " A b "}),
     Written("one pair only", "[sscscp]\nUIDPrefix = \"'A'\"\n", {"UIDPrefix": "'A'"}),
     Written("a space before", "[sscscp]\n MyACRNema = B\nMyACRNema = A\n", {"MyACRNema": "A"}),
+    Written("a tab before", "[sscscp]\n\tMyACRNema = A\nMyACRNema = B\n", {"MyACRNema": "A"}),
     Written("a semicolon", "[sscscp]\n;MyACRNema = B\nMyACRNema = A\n", {"MyACRNema": "A"}),
     Written("a hash", "[sscscp]\n#MyACRNema = B\nMyACRNema = A\n", {"MyACRNema": "A"}),
     Written("no comment behind", "[sscscp]\nUIDPrefix = A ; B # C\n", {"UIDPrefix": "A ; B # C"}),

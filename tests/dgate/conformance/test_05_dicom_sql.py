@@ -12,6 +12,28 @@ from .node import Node, program
 from .objects import UID, ct1
 from .scu import find, plain, store
 
+NAMES: tuple[tuple[dict[str, object], str, str], ...] = (
+    ({"TruncateFieldNames": 0}, "SELECT StudyDescription FROM DICOMStudies", "Brain, w/o: contrast"),
+    ({"MaxFieldLength": 10}, "SELECT StudyDescr FROM DICOMStudies", "Brain, w/o"),
+    ({"StudyTableName": "Studs", "ImageTableName": "Imgs"}, "SELECT StudyDescr FROM Studs", "Brain, w/o: contrast"),
+)
+
+
+@pytest.mark.parametrize(("settings", "sql", "expected"), NAMES, ids=[str(settings) for settings, _, _ in NAMES])
+def test_2_2_names_and_lengths_of_the_ini(
+    start_node: StartNode, settings: dict[str, object], sql: str, expected: str
+) -> None:
+    made = start_node(
+        keys=settings, initialise=False, prepare=lambda node: program(node.folder, "-i").check_returncode()
+    )
+    given = ct1(t0020000D="1.2.3", t0020000E="1.2.3.4", t00080018="1.2.3.4.5")
+    assert store(made.port, given) == [0]
+    assert made.value(sql) == expected
+    keys = {"QueryRetrieveLevel": "IMAGE", "PatientName": "Doe*", "StudyDescription": "", "SOPInstanceUID": ""}
+    (answer,) = plain(find(made.port, "study", keys)[1])
+    assert answer == {"PatientName": "Doe^John^Q", "StudyDescription": expected, "SOPInstanceUID": "1.2.3.4.5"}
+
+
 DICOM_SQL = """\
 /* A layout of its own # with a comment
    over two lines */
