@@ -20,7 +20,7 @@ OF_THE_INDEX = frozenset(
     f"test_{name}"
     for name in (
         *("commitment", "delete", "devices", "dropped", "fillin", "live", "query", "recovery", "regenerate", "repeats"),
-        *("retrieve", "storing", "worklist"),
+        *("media", "modify", "retrieve", "storing", "worklist"),
     )
 )
 """Modules whose tests are run with each database that was asked for."""
