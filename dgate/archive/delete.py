@@ -7,7 +7,7 @@ is never a row without its file, and no file stays that a regeneration would bri
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from dgate.archive.placing import lawful
@@ -102,12 +102,13 @@ def delete(
     *,
     keep_files: bool = False,
     older_than: float | None = None,
+    only_if: Callable[[], bool] = lambda: True,
 ) -> int:
     """Delete the patient, study, series or image that the keys name; returns how many images went.
 
     `keys` are of `KEYS`; without the level's own key nothing is deleted. With `keep_files` only the rows go; with
-    `older_than`, a unix time, images stored since then stay. Raises `FAULTS` of the index; what was deleted by
-    then stays deleted.
+    `older_than`, a unix time, images stored since then stay. `only_if` is asked while nobody stores: whether to go on.
+    Raises `FAULTS` of the index; what was deleted by then stays deleted.
     """
     wanted = {name: keys[name] for name in KEYS[: level + 1] if keys.get(name)}
     if KEYS[level] not in wanted:
@@ -117,15 +118,17 @@ def delete(
     where, values = names.conditions(Level.IMAGE, wanted)
     if older_than is not None:
         where += f" AND COALESCE({names.tables[Level.IMAGE]}.AccessTime, 0) < {int(older_than)}"
-    count = gone = _portion(stores, names, where, values, keep_files=keep_files)
+    count = gone = _portion(stores, names, where, values, keep_files=keep_files, only_if=only_if)
     while gone == PORTION:
-        gone = _portion(stores, names, where, values, keep_files=keep_files)
+        gone = _portion(stores, names, where, values, keep_files=keep_files, only_if=only_if)
         count += gone
     _delete_childless(stores, names, level, wanted)
     return count
 
 
-def _portion(stores: Stores, names: Names, where: str, values: list[bytes], *, keep_files: bool) -> int:
+def _portion(
+    stores: Stores, names: Names, where: str, values: list[bytes], *, keep_files: bool, only_if: Callable[[], bool]
+) -> int:
     """Delete some of the images, rows and files; how many."""
     table, key, link = names.tables[Level.IMAGE], names.keys[Level.IMAGE], names.links[Level.IMAGE]
     select = (
@@ -133,6 +136,8 @@ def _portion(stores: Stores, names: Names, where: str, values: list[bytes], *, k
         f"FROM {names.chain(Level.IMAGE)} WHERE {where} LIMIT {PORTION}"
     )
     with stores.writer.exclusive() as connection:
+        if not only_if():
+            return 0
         connection.execute(BEGIN)
         rows = connection.execute(select, values).fetchall()
         notes: list[_Note] = []

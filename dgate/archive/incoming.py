@@ -15,7 +15,7 @@ from dgate.archive.compression import code_for, decide, is_virtual
 from dgate.archive.devices import Devices, NoDeviceError, not_enough_rights
 from dgate.archive.filename import IMAGE_NUMBER, MODALITY, SERIES_NUMBER, SOP_UID, Naming, Syntax, file_name
 from dgate.archive.mirror import copy_to
-from dgate.archive.placing import Placement, VirtualPlacement
+from dgate.archive.placing import Original, Placement, VirtualPlacement
 from dgate.archive.spool import Spool
 from dgate.archive.writer import Entry, Location, Outcome, Writer
 from dgate.config.archiveoptions import ArchiveOptions
@@ -82,6 +82,8 @@ class Stores:
     vrs: VRFile
     converters: Converters | None = None
     exports: Exports | None = None
+    original: Original | None = None
+    """What the next object was made of, if it is to take the place of a stored one."""
 
 
 def begin(
@@ -352,8 +354,9 @@ class IncomingObject:
 
     def _placement(self, spool: Spool) -> Placement:
         self._place = self._place or self._path()
-        kind = VirtualPlacement if is_virtual(self._compression) else Placement
-        return kind(self._stores.options, self._stores.devices, spool, self._temporary, self._place, self._uid)
+        kind, stores = VirtualPlacement if is_virtual(self._compression) else Placement, self._stores
+        where = spool, self._temporary, self._place, self._uid
+        return kind(stores.options, stores.devices, *where, stores.original)
 
     def _path(self) -> bytes:
         naming = Naming(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from dgate.archive.delete import delete
 from dgate.archive.dropped import Verdict, add_file, take
+from dgate.archive.placing import Original
 from dgate.index.index import FAULTS
 from dgate.index.tables import Level
 from dgate.index.uidmods import open_uidmods
@@ -61,16 +62,18 @@ def modify(archive: Deletable, services: Services, stored: Stored, change: Chang
         fd, path = stores.devices.open_file(location.device, location.path)
     except OSError as error:
         raise NotModifiedError(f"its file cannot be read: {error.strerror}") from error
+    original = Original(stored.uid, location, os.fstat(fd))
+    instead = replace(stores, options=options, converters=changing, exports=None, original=original)
     try:
-        verdict = take(
-            replace(stores, options=options, converters=changing, exports=None), fd, sync=True, session=session
-        )
+        verdict = take(instead, fd, sync=True, session=session)
     finally:
         os.close(fd)
     if verdict is not Verdict.ADDED:
         raise NotModifiedError(changing.why or verdict.value)
     if changing.renamed:
-        delete(archive, Level.IMAGE, {"sop_uid": stored.uid})
+        keys = {"sop_uid": stored.uid}
+        if not delete(archive, Level.IMAGE, keys, only_if=lambda: original.is_there(stores.devices)):
+            raise NotModifiedError("it was stored anew or deleted meanwhile; what it has become is there as well")
         stores.log.console(f"Deleted file: {path}")
 
 

@@ -14,9 +14,35 @@ import os
 from dgate.archive.devices import Devices
 from dgate.archive.filename import variant
 from dgate.archive.spool import Spool
-from dgate.archive.writer import KeepKnown, Location
+from dgate.archive.writer import KeepKnown, Location, Refused
 from dgate.config.archiveoptions import ArchiveOptions
 from dgate.encoding.part10 import NotDicomError, read_meta
+from dgate.record import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The stored object that a changed one was made of: it may be stored anew, or deleted, meanwhile."""
+
+    uid: bytes
+    location: Location
+    status: os.stat_result
+    """Of its file when it was read."""
+
+    def is_there(self, devices: Devices) -> bool:
+        """Whether its file still is the one that was read. On a device that is only read nothing changes."""
+        home = devices.named(self.location.device.partition(b".")[0])
+        if home is None:
+            return True
+        try:
+            now = home.status(self.location.path)
+        except OSError:
+            return False
+        return now is not None and _identity(now) == _identity(self.status)
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class Placement:
@@ -25,13 +51,21 @@ class Placement:
     virtual = False
 
     def __init__(
-        self, options: ArchiveOptions, devices: Devices, spool: Spool, temporary: bytes, path: bytes, uid: bytes
+        self,
+        options: ArchiveOptions,
+        devices: Devices,
+        spool: Spool,
+        temporary: bytes,
+        path: bytes,
+        uid: bytes,
+        original: Original | None = None,
     ) -> None:
         self._options = options
         self._devices = devices
         self._spool = spool
         self.temporary = temporary
         self._uid = uid
+        self._original = original
         self._aside = b""
         self._token = b""
         self._obsolete: tuple[Spool, bytes, bytes] | None = None
@@ -39,7 +73,12 @@ class Placement:
         self.rewritten = False
 
     def place(self, known: Location | None) -> Location:
-        """See `Content`; on any OSError everything is as before."""
+        """See `Content`; on any OSError everything is as before. Raises `Refused` where the original has changed."""
+        original = self._original
+        if original is not None and original.uid == self._uid and known != original.location:
+            raise Refused("***Not changed: the object was stored elsewhere or deleted meanwhile")
+        if original is not None and original.uid == self._uid and not original.is_there(self._devices):
+            raise Refused("***Not changed: the object was stored anew meanwhile")
         if known is not None:
             self._consider(known)
         try:

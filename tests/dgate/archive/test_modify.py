@@ -7,10 +7,11 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from dgate.archive.delete import Names
+from dgate.archive.delete import Names, delete
 from dgate.archive.entry import Location
 from dgate.archive.modify import Change, NotModifiedError, Stored, add_changed, modify
 from dgate.dataset.structure import DataSetError
+from dgate.index.tables import Level
 from dgate.interfaces import Session
 from dgate.rules.anonymizing import rename
 from dgate.rules.instance import make_rules
@@ -125,3 +126,34 @@ def test_a_file_comes_in_changed(house: House, services: Services, tmp_path: Pat
     assert add_changed(house.archive, services, str(copy).encode(), to_other(services, "OTHER"))
     assert sorted(house.rows("SELECT PatientID FROM DICOMPatients")) == [(b"OTHER",), (b"PAT 001.A",)]
     assert len(house.files()) == 3
+
+
+@pytest.mark.parametrize("renamed", [True, False])
+def test_what_is_stored_meanwhile_is_not_lost(house: House, services: Services, *, renamed: bool) -> None:
+    """An acknowledged object stays, whoever is just changing what it takes the place of."""
+    stored = images(house, patient_id=b"PAT 001.A")[0]
+    change = to_other(services, "OTHER") if renamed else describe("changed")
+
+    def with_a_store_in_between(subject: Subject, association: Association) -> Outcome:
+        assert house.store(ct1(t00080018=stored.uid, t00200013=b"77")) == 0
+        return change(subject, association)
+
+    with pytest.raises(NotModifiedError):
+        modify(house.archive, services, stored, with_a_store_in_between, Session())
+    path = house.rows("SELECT ObjectFile FROM DICOMImages WHERE ImageNumbe = '77'")[0][0].decode()
+    assert pydicom.dcmread(house.data / path).InstanceNumber == 77
+    assert len(house.files()) == (3 if renamed else 2)
+    assert house.leftovers() == []
+
+
+def test_what_is_deleted_meanwhile_does_not_come_back(house: House, services: Services) -> None:
+    stored = images(house, patient_id=b"PAT 001.A")[0]
+
+    def with_a_deletion_in_between(_subject: Subject, _association: Association) -> Outcome:
+        assert delete(house.archive, Level.IMAGE, {"sop_uid": stored.uid}) == 1
+        return Outcome.STORED
+
+    with pytest.raises(NotModifiedError):
+        modify(house.archive, services, stored, with_a_deletion_in_between, Session())
+    assert len(house.files()) == 1
+    assert house.rows("SELECT COUNT(*) FROM DICOMImages") == [(1,)]

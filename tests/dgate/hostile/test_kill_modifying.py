@@ -89,7 +89,8 @@ def test_kill_9_while_images_are_changed(site: Site, script: str, line: str) -> 
     for _ in range(4):
         killed_within(site, text, line, chance.randint(1, IMAGES // 5))
         check(site)
-    assert command(site, text) == "0"
+    # with new UIDs, nothing may be left to do by now
+    assert command(site, text) in ("0", "***modifystudy: there is no such image\n")
     check(site)
     if "newuids" in script:
         assert site.rows("SELECT DISTINCT ImagePat FROM DICOMImages") == [(b"SECOND",)]
