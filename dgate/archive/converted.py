@@ -167,7 +167,9 @@ class ConvertedObject(IncomingObject):
         spans = walker.spans if self._transcoder is None and self._fixed_head is None else None
         known = Known(self._wanted, walker.values, self._encoding.big_endian, spans)
         terms = self._converters.services.terms.get()
-        return Subject(head, encoding_of(self._syntax), self._syntax, terms, known)
+        made = Subject(head, encoding_of(self._syntax), self._syntax, terms, known)
+        made.incoming = True
+        return made
 
     def _whole(self) -> Subject:
         """The same of one that is held, with its tail."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 
-_DAYS = re.compile(r"([+-]?\d{1,6})([+-]\d{1,6})?")
-_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})")
+_DAYS = re.compile(r"([+-]?[0-9]{1,6})([+-][0-9]{1,6})?")
+_DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
 
 
 def days_around(text: str, middle: date) -> str:
@@ -18,7 +18,11 @@ def days_around(text: str, middle: date) -> str:
         first, last = (middle + timedelta(int(days or 0)) for days in found.groups())
     except OverflowError as fault:
         raise ValueError("there are no such days") from fault
-    return f"{first:%Y%m%d}-{last:%Y%m%d}"
+    return f"{_written(first)}-{_written(last)}"
+
+
+def _written(day: date) -> str:
+    return day.isoformat().replace("-", "")
 
 
 def day_of(text: str) -> date:

@@ -53,7 +53,7 @@ class Pending:
 class Requests:
     """Takes requests. Thread-safe.
 
-    Those of import converters wait for the object's rows: what is carried out at once must find it.
+    Those about an object that is about to be stored wait for its rows: what is carried out at once must find it.
     """
 
     def __init__(self, queues: Queues) -> None:
@@ -72,11 +72,11 @@ class Requests:
         pending = self._pending(request, keys, run)
         self._announce()
         try:
-            held = self._held.setdefault(served(), [])
-            known = self._queues.knows(pending.identity) or pending in held
-            held.append(pending)
-            if run.prefix != IMPORT:
-                self.flush()
+            known = self._queues.knows(pending.identity) or pending in self._held.get(served(), ())
+            if run.prefix == IMPORT and run.subject.incoming:
+                self._held.setdefault(served(), []).append(pending)
+            else:
+                self.put([pending])
         except FAULTS as fault:
             run.error(f"{statement}: not queued: {fault}")
             return Status.NEXT

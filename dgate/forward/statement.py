@@ -28,7 +28,7 @@ _CLAUSE = re.compile(
 )
 _REST = re.compile(r"(script|by) (.*)\Z", re.IGNORECASE | re.DOTALL)
 _PRERETRIEVE = re.compile(r"preretrieve (\S+)", re.IGNORECASE)
-SPLIT = re.compile(r"(\d{1,4})/([1-9]\d{0,3})")
+SPLIT = re.compile(r"([0-9]{1,4})/([1-9][0-9]{0,3})")
 """`split N/M`: of M shares the one that begins with image N, counted from 0."""
 _SECONDS = re.compile(r"\d{1,9}")
 

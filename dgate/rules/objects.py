@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 HELD = 1024 * 1024
 """Bytes of an object that are kept in memory."""
+LARGEST = 1 << 30
+"""Bytes of an object that can be copied or changed as a whole."""
 CHUNK = 256 * 1024
 
 
@@ -139,7 +141,9 @@ def whole_bytes(subject: Subject) -> bytes:
 
 
 def copy_of(subject: Subject) -> Subject:
-    """An object of its own with the same content. Raises `DataSetError`, OSError."""
+    """An object of its own with the same content, all in memory. Raises `DataSetError`, OSError."""
+    if subject.tail is not None and subject.tail.length > LARGEST:
+        raise DataSetError(f"more than {LARGEST} bytes are not taken into memory")
     made = Subject(whole_bytes(subject), subject.encoding, subject.transfer_syntax, subject.terms)
     made.written_syntax = subject.written_syntax
     return made

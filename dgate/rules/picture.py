@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 CENTRE, WIDTH, INTERCEPT, SLOPE = 0x00281050, 0x00281051, 0x00281052, 0x00281053
 LARGEST = 4096
+MOST = 65535
 _CODES = {1: "B", 2: "H", 4: "I"}
 _COLOURS = ("RGB", "YBR_FULL")
 
@@ -47,6 +48,8 @@ def picture_of(subject: Subject, look: Look) -> Picture:
     pixels = Pixels(subject)
     image = pixels.image
     start = image.offset(0, 0, look.frame)
+    if max(image.columns, image.rows) > MOST:
+        raise DataSetError(f"a picture has {MOST} rows or columns at most")
     raw = bytes(pixels.raw[start : start + image.frame])
     kind = subject.data_to_read.text(PHOTOMETRIC) or ""
     if image.samples == 1 and kind != "PALETTE COLOR":
@@ -89,8 +92,10 @@ def _shade(subject: Subject, look: Look, values: Iterable[float]) -> Callable[[f
     low, span, gamma = centre - 0.5 - (width - 1) / 2, max(width - 1, 1.0), look.gamma
 
     def shade(value: float) -> int:
-        part = min(max((value - low) / span, 0.0), 1.0)
-        return round(255 * (part if gamma == 1 else part**gamma))
+        part = (value - low) / span
+        if not part > 0:  # nor is what is no number at all
+            return 0
+        return round(255 * part**gamma) if part < 1 else 255
 
     return shade
 

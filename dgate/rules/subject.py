@@ -68,6 +68,8 @@ class Subject:
         """Where it would best be stored."""
         self.again = False
         """A script wants that it is stored once more, after it was refused."""
+        self.incoming = False
+        """It is about to be stored, by whoever runs lines on it."""
         self.command_fields: dict[int, str] = {}
         """Elements of group 0000 that a script wrote: no object has them, but a request may get them."""
         self.file_name: Callable[[], str] | None = None

@@ -188,6 +188,26 @@ def test_a_script_asks_for_later_as_a_line_does(start: StartServer) -> None:
         recv.wait_for(1, context=site.log)
 
 
+def test_called_lines_of_an_export_converter_ask_for_later(start: StartServer, tmp_path: Path) -> None:
+    (tmp_path / "lines").write_text("forward study after 0 to RECV\n")
+    with receiving() as recv:
+        site = start(
+            f"ExportConverters = 1\nExportConverter0 = call {tmp_path}/lines\n", f"RECV 127.0.0.1 {recv.port} un"
+        )
+        store(site, an_object(1))
+        recv.wait_for(1, context=site.log)
+
+
+def test_a_script_for_a_study_asks_for_later(start: StartServer, tmp_path: Path) -> None:
+    pytest.importorskip("lupa")
+    script = tmp_path / "study.lua"
+    script.write_text("Data.PatientID = command_line script('forward patient after 0 to RECV')\n")
+    with receiving() as recv:
+        site = start(f"ImportConverter0 = process study after 0 by {script}(%i)\n", f"RECV 127.0.0.1 {recv.port} un")
+        store(site, an_object(1), an_object(2))
+        recv.wait_for(2, context=site.log)
+
+
 def test_an_image_that_a_script_adds_is_not_exported(start: StartServer) -> None:
     pytest.importorskip("lupa")
     added = uid(7).decode()
