@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dgate.archive.clean import RECENT, Cleaner, oldest_statement
+from dgate.archive.clean import RECENT, Cleaner, oldest_statement, patients_by_age
 from dgate.archive.delete import delete
 from dgate.archive.devices import Devices, NoDeviceError
 from dgate.archive.spool import Spool
@@ -241,6 +241,18 @@ def test_a_database_that_is_gone_is_said_once(house: House, monkeypatch: pytest.
 def test_an_order_that_is_none_is_not_used(house: House, order: str) -> None:
     sql = oldest_statement(house.archive.stores.tables, order)
     assert sql.endswith("ORDER BY DICOMPatients.AccessTime, PatientID LIMIT 1")
+
+
+def test_patients_by_age(house: House) -> None:
+    aged(house, (b"1", 5000), (b"2", 9000), (b"3", 7000))
+
+    def listed(device: str, order: str, most: int) -> list[bytes]:
+        sql = patients_by_age(house.archive.stores.tables, device, order, most)
+        return [bytes(row[0]) for row in house.rows(sql)]
+
+    assert listed("", "", 9) == listed("MAG0", "x; --", 9) == [b"2", b"3", b"1"]
+    assert listed("", "PatientID", 2) == [b"1", b"2"]
+    assert listed("MAG1", "", 9) == listed("O'Neil", "", 9) == listed("", "", -1) == []
 
 
 def test_storing_sets_it_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
