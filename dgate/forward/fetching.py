@@ -28,17 +28,18 @@ class Fetch:
 
     def get(self, work: Work) -> None:
         """`get patient|study|series|image ... from AE`. Raises `Failed`, `GivenUp`."""
-        self._ask(work, "get")
+        self._ask(work)
 
     def preretrieve(self, work: Work) -> None:
         """`preretrieve AE`: all that it has of the patient. Raises `Failed`, `GivenUp`."""
-        self._ask(work, "preretrieve")
+        self._ask(work)
 
-    def _ask(self, work: Work, verb: str) -> None:
+    def _ask(self, work: Work) -> None:
+        """The original's log lines do not tell one from the other."""
         node, source = self._node, work["target"]
         entry = node.config.amap.find(source)
         if entry is None or entry.port_number is None:
-            node.log.console(shown(f"***{verb}: AE not found: {source}"))
+            node.log.console(shown(f"***preretrieve: AE not found: {source}"))
             raise GivenUp(f"{source} is not in acrnema.map, or without a port there")
         own = node.config.settings.ae_title
         destination = Destination(entry.host, entry.port_number, own, entry.ae)
@@ -50,13 +51,13 @@ class Fetch:
             ):
                 status = self._move(peer, model, identifier_of(work))
         except NoAssociation as fault:
-            node.log.console(shown(f"***{verb}: could not connect to AE: {source}"))
+            node.log.console(shown(f"***preretrieve: could not connect to AE: {source}"))
             raise Failed(str(fault)) from fault
         except PeerLost as fault:
-            node.log.console(shown(f"***{verb}: remote DICOM error"))
+            node.log.console("***preretrieve/forward xxx to: association lost")
             raise Failed(str(fault)) from fault
         if status != dimse.SUCCESS:
-            node.log.console(shown(f"***{verb}: remote DICOM error"))
+            node.log.console("***preretrieve/forward xxx to: remote DICOM error")
             raise GivenUp(f"{source} answered the C-MOVE with status {status:04X}")
 
     def _move(self, peer: Requested, model: str, keys: bytes) -> int:

@@ -104,7 +104,7 @@ def _executes(border: Border) -> str:
     return driver_for(border.host.archive.stores.options).dialect.executes
 
 
-def dicomread(border: Border, number: Scalar) -> Values:
+def dicomread(border: Border, number: Scalar, _limit: Scalar = None) -> Values:
     """`dicomread(object)`: the stored objects that match its keys."""
     found = _selected(border, number)
     if len(found) > MAX_READ:

@@ -16,9 +16,10 @@ from tests.dgate.hostile.client import Client
 from tests.dgate.hostile.site import Site
 from tests.dgate.net.conftest import wait_for
 from tests.dgate.net.raw import CT, CT_CONTEXT, EVLE, IVLE
+from tests.ports import free_port
 
 from .conftest import StartServer
-from .support import an_object, queue_is_empty, receiving, store, uid
+from .support import an_object, queue_is_empty, receiving, states, store, uid
 
 PATIENT = CT1[0x00100020][1].decode()
 MR_CLASS = "1.2.840.10008.5.1.4.1.1.4"
@@ -156,6 +157,28 @@ def test_another_server_is_asked_for_a_modality_only(start: StartServer) -> None
     assert site.log().count("queued get study") == 1
     assert site.log().count("nop seen") == 1
     assert site.log().count("nop exported") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "node", "line", "state"),
+    [
+        ("get patient after 0 from SRC", "", "***preretrieve: AE not found: SRC", b"dead"),
+        ("preretrieve SRC", "", "***preretrieve: AE not found: SRC", b"dead"),
+        ("get study after 0 from SRC", "dead", "***preretrieve: could not connect to AE: SRC", b"held"),
+        ("get series after 0 from SRC", "live", "***preretrieve/forward xxx to: remote DICOM error", b"dead"),
+    ],
+)
+def test_what_cannot_be_fetched(start: StartServer, command: str, node: str, line: str, state: bytes) -> None:
+    ports = {"dead": free_port()}
+    if node == "live":
+        ports["live"] = start("").port
+    nodes = [f"SRC 127.0.0.1 {ports[node]} un"] if node else []
+    site = start(f"ForwardCollectDelay = 0\nImportConverter0 = {command}\n", *nodes)
+    store(site, an_object(1))
+    site.wait_for_line(line)
+    wait_for(lambda: states(site) == [state], context=site.log)
+    held = f"Queue: holding processing of file {PATIENT}"
+    assert (held in site.log().splitlines()) is (state == b"held")
 
 
 def test_a_stranger_cannot_pass_for_one_that_was_asked(start: StartServer) -> None:
