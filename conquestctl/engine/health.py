@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 HEALTHY_SECONDS = 180.0
 """A database that is made anew on a slow disk takes its time; a faulty one ends long before."""
 LOG_LINES = 5
+OWNER = "The folder {}/ of {} and all in it have to belong to its user, DATABASE_RUN_AS in .env: chown -R"
 
 
 def wait_healthy(client: APIClient, container: str, service: str, instance: str) -> None:
@@ -31,7 +32,7 @@ def wait_healthy(client: APIClient, container: str, service: str, instance: str)
         if health == "healthy" and state["Running"]:
             return
         if why := _hopeless(state, health):
-            raise _failed(client, container, f"the service {service} of {instance} {why}", instance)
+            raise _failed(client, container, service, f"the service {service} of {instance} {why}", instance)
         if time.monotonic() > deadline:
             message = f"the service {service} of {instance} was not healthy within {HEALTHY_SECONDS:g} s"
             raise NotReadyError(message, hint=_hint(instance, service), instance=instance)
@@ -48,12 +49,13 @@ def _hopeless(state: dict[str, Any], health: str) -> str:
     return "" if health else "is to be healthy first, and has no health check"
 
 
-def _failed(client: APIClient, container: str, message: str, instance: str) -> EngineError:
+def _failed(client: APIClient, container: str, service: str, message: str, instance: str) -> EngineError:
     with translated(instance):
         log: Any = client.logs(container, tail=LOG_LINES)
     lines = bytes(log).decode("utf-8", "replace").splitlines()
     said = "".join(f"\n  {line}" for line in lines if line.strip())
-    return EngineError(message + (f"; it said:{said}" if said else ""), instance=instance)
+    hint = OWNER.format(service, instance) if "ermission denied" in said else ""
+    return EngineError(message + (f"; it said:{said}" if said else ""), hint=hint, instance=instance)
 
 
 def _hint(instance: str, service: str) -> str:

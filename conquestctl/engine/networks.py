@@ -41,9 +41,9 @@ class Wanted:
 def ensure(client: APIClient, wanted: Wanted, fleet_root: Path) -> None:
     """Make the network unless it is there.
 
-    A subnet that another network has already is not insisted on, because no address is ever written down: the next
-    free one of the pool serves as well. Raises `ConflictError` when the pool is used up, `InvalidError` for a subnet or
-    pool that is none.
+    A subnet that another network has already, or that would hide what this machine has a route to, is not insisted on,
+    because no address is ever written down: the next free one of the pool serves as well. Raises `ConflictError` when
+    the pool is used up, `InvalidError` for a subnet or pool that is none.
     """
     with translated():
         if _named(client, wanted.name):
@@ -79,7 +79,7 @@ def _asked(text: str) -> IPv4Network:
 
 def _create(client: APIClient, wanted: Wanted) -> None:
     """Make it; when the engine knows of an overlap that its list did not show (a host route), try the next one."""
-    taken = subnets_of(client)
+    taken = [*subnets_of(client), *subnets.host_routes()]
     while True:
         chosen = choose_subnet(wanted, taken)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from docker.errors import APIError, NotFound
@@ -42,6 +43,8 @@ def remove(client: APIClient, instance: Instance) -> None:
 
 
 def _create(client: APIClient, instance: Instance, network: Network, pool: str) -> None:
+    if any(IPv4Network(network.subnet).overlaps(route) for route in subnet.host_routes()):
+        raise _taken(client, instance, network, pool)
     try:
         client.create_network(
             network.name,
@@ -54,11 +57,15 @@ def _create(client: APIClient, instance: Instance, network: Network, pool: str) 
     except APIError as error:
         if "overlap" not in reason(error).lower():
             raise from_api(error, instance.name) from error
-        raise ConflictError(
-            f"the subnet {network.subnet} of the network {network.name} is taken by another network or a route",
-            hint=_way_out(client, instance, network, pool),
-            instance=instance.name,
-        ) from error
+        raise _taken(client, instance, network, pool) from error
+
+
+def _taken(client: APIClient, instance: Instance, network: Network, pool: str) -> ConflictError:
+    return ConflictError(
+        f"the subnet {network.subnet} of the network {network.name} is taken by another network or a route",
+        hint=_way_out(client, instance, network, pool),
+        instance=instance.name,
+    )
 
 
 def _way_out(client: APIClient, instance: Instance, network: Network, pool: str) -> str:

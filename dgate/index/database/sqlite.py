@@ -73,13 +73,13 @@ class SQLiteDriver:
                 factory=SQLiteConnection,
             )
         except sqlite3.Error as error:
-            raise DatabaseError(f"The database {path} cannot be opened: {error}.", str(error)) from error
+            raise DatabaseError(f"The database {path} cannot be opened: {_reason(path, error)}.", str(error)) from error
         try:
             connection.text_factory = bytes
             self._prepare(connection)
         except sqlite3.Error as error:
             connection.close()
-            raise DatabaseError(f"The database {path} cannot be used: {error}.", str(error)) from error
+            raise DatabaseError(f"The database {path} cannot be used: {_reason(path, error)}.", str(error)) from error
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
@@ -166,6 +166,15 @@ class SQLiteSession:
         """See `Session`. A COMMIT that raised has not committed."""
         del connection
         return False
+
+
+def _reason(path: str, error: sqlite3.Error) -> str:
+    """Whose file or folder it is, where we may not write there; else SQLite's own words, which never say that."""
+    for place in (path, os.path.dirname(path) or "."):
+        if os.path.exists(place) and not os.access(place, os.W_OK, effective_ids=True):
+            owner = os.stat(place).st_uid
+            return f"{place} belongs to user {owner}, and user {os.geteuid()} may not write there"
+    return str(error)
 
 
 def _only_select(action: int, *_: str | None) -> int:

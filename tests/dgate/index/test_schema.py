@@ -1,17 +1,18 @@
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
+import tempfile
 from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from dgate.index.index import DatabaseError
 from dgate.index.schema import BARE, WORKLIST_ONLY, ensure_database, initialise
 from tests.dgate.archive.support import Lines, kfactor, settings_for
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.unprivileged import as_nobody
 
 COMMON = "AccessTime  int, qTimeStamp   int, qFlags       int, qSpare       varchar(64)"
 REFERENCE = f"""
@@ -104,3 +105,20 @@ def test_ensure_says_what_is_wrong(tmp_path: Path) -> None:
         ensure_database(settings, kfactor())
     with pytest.raises(DatabaseError, match="cannot be opened"):
         ensure_database(settings_for(tmp_path, database=f"{tmp_path}/absent/x.db3"), kfactor())
+
+
+def test_a_folder_of_another_user_is_said_with_both_users() -> None:
+    """SQLite itself says `unable to open database file` and `attempt to write a readonly database`."""
+    if os.geteuid() != 0:
+        pytest.skip("only root is another user at will")
+    folder = Path(tempfile.mkdtemp(prefix="dgate-owner-"))
+    folder.chmod(0o755)
+    try:
+        settings = settings_for(folder, database=f"{folder}/x.db3")
+        with as_nobody(), pytest.raises(DatabaseError, match=f"{folder} belongs to user 0, and user 65534 may not"):
+            ensure_database(settings, kfactor())
+        ensure_database(settings, kfactor())
+        with as_nobody(), pytest.raises(DatabaseError, match=r"x\.db3 belongs to user 0, and user 65534 may not write"):
+            ensure_database(settings, kfactor())
+    finally:
+        shutil.rmtree(folder)

@@ -15,6 +15,7 @@ from conquestctl.engine.base import PublishedPort
 from conquestctl.errors import ConflictError, ConquestError, InvalidError, StorageError, UsageError
 from conquestctl.fleet import create as module
 from conquestctl.fleet.create import Surroundings, create
+from conquestctl.fleet.database import of_options
 from conquestctl.fleet.lock import fleet_lock
 from conquestctl.fleet.request import Request, requests_for
 from conquestctl.fleet.scan import Fleet
@@ -296,3 +297,23 @@ def test_root_makes_instances_for_the_owner_of_the_fleet(tmp_path: Path) -> None
     assert instance.settings["RUN_AS"] == "1234:2345"
     paths = [instance.folder, *instance.folder.rglob("*")]
     assert {(path.stat().st_uid, path.stat().st_gid) for path in paths} == {(1234, 2345)}
+
+
+def test_subnets_are_chosen_around_what_this_host_has_a_route_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both ends of the pool are a VPN's: the fleet's comes from the beginning, a database's from the end."""
+    vpn = [ip_network("10.213.0.0/20"), ip_network("10.213.255.0/24")]
+    monkeypatch.setattr("conquestctl.fleet.subnet.host_routes", lambda: vpn)
+    requests = requests_for(["ct1"], values={}, extra={}, database=of_options("postgres", None))
+    (ct1,) = create(Fleet.open(tmp_path / "fleet"), requests, around(tmp_path))
+    assert ct1.settings["FLEET_SUBNET"] == "10.213.16.0/22"
+    assert ct1.settings["DATABASE_SUBNET"] == "10.213.254.248/29"
+
+
+def test_a_pool_that_routes_cover_is_said_with_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conquestctl.fleet.subnet.host_routes", lambda: [ip_network("10.0.0.0/8")])
+    with pytest.raises(ConflictError, match="routes or other networks cover it") as caught:
+        make(tmp_path, "ct1")
+    assert "export CONQUESTCTL_POOL=172.29.0.0/16" in caught.value.hint
+    assert not list((tmp_path / "fleet").glob("ct1"))
