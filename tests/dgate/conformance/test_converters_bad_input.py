@@ -64,3 +64,37 @@ def test_only_marks(converter_site: ConverterSite) -> None:
     for line in ("%" * 500, '"' * 499, ";" * 500, "{" * 500, "}" * 500, "lua:" * 100, "%V/" * 150, "%QQ" * 150):
         assert converter_site.run(line).status == 0
     assert converter_site.run("nop alive").log == ["Importconverter0.0: nop alive"]
+
+
+def test_bytes_of_any_kind(instance_site: InstanceSite) -> None:
+    rubbish = bytes(value * value % 251 for value in range(100_000))
+    for content in (
+        rubbish,
+        b"\xef\xbb\xbf",
+        b"\0" * 1000,
+        b"\r\n\r\r\n",
+        b"[lua]\n[sscscp]\nnop a\n",
+        b"nop a\0b; nop c\n",
+    ):
+        instance_site.convert(content)
+        assert instance_site.send(image()).status in {0, 0x0110}
+    instance_site.convert(b"nop alive\n")
+    assert instance_site.send(image()).log == ["Importconverter0.0: nop alive"]
+
+
+def test_a_script_of_any_kind(converter_site: ConverterSite) -> None:
+    for content in (
+        "\xef\xbb\xbfprint(1)\n",
+        "print('a')\r\nprint('b')\r\n",
+        "x" * 1_000_000,
+        "(" * 10_000,
+        "\x1bLua",
+        "",
+    ):
+        converter_site.write("any.lua", content)
+        seen = converter_site.run("any.lua; nop after")
+        assert seen.status == 0
+        assert seen.log[-1] == "Importconverter0.1: nop after"
+    endless = converter_site.run("lua:while true do end", "nop after", ini="LuaMaxInstructions = 1\n")
+    assert endless.log[0].startswith("*** lua run error ")
+    assert endless.log[1:] == ["Importconverter1.0: nop after"]
