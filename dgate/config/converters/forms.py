@@ -8,6 +8,7 @@ from dgate.config.converters.commands import CONDITIONS, ONE_TEXT
 
 _ANY = re.IGNORECASE | re.DOTALL
 
+LEVELS = ("patient", "study", "series", "image")
 SET = re.compile(r'set (\S+) (to|if) "(.*)"', _ANY)
 SET_NIL = re.compile(r"set (\S+) to nil", _ANY)
 SET_FORMAT = re.compile(r'set (\S+) format "(.*?)" to "(.*)"', _ANY)
@@ -37,6 +38,22 @@ FORMS: dict[str, tuple[tuple[re.Pattern[str], ...], str]] = {
     "copy ": ((COPY,), "copy FILE to FILE"),
     "storage ": ((STORAGE,), "storage MAGn"),
     'script "': ((SCRIPT,), 'script "LINE"'),
+    "forward to ": ((re.compile(r"forward to \S", _ANY),), "forward to AE"),
+    "forward compressed as ": (
+        (re.compile(r"forward compressed as \S+ to \S", _ANY),),
+        "forward compressed as CC to AE",
+    ),
+    **{
+        f"forward {level} ": ((re.compile(rf"forward {level} (?:.* )?to \S", _ANY),), f"forward {level} to AE")
+        for level in LEVELS
+    },
+    **{
+        f"process {level} ": ((re.compile(rf"process {level} (?:.* )?by .", _ANY),), f"process {level} by COMMAND")
+        for level in LEVELS
+    },
+    "get ": ((re.compile(rf"get (?:{'|'.join(LEVELS)}) (?:.* )?from \S", _ANY),), "get study from AE"),
+    "preretrieve ": ((re.compile(r"preretrieve \S", _ANY),), "preretrieve AE"),
+    "compression ": ((re.compile(r"compression \S\S", _ANY),), "compression CC"),
 }
 """For each command what it can look like, and how to say so."""
 
