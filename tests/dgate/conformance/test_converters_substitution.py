@@ -138,7 +138,7 @@ def test_file_names(converter_site: ConverterSite) -> None:
     made = ct()
     seen = converter_site.run("nop %f", "nop %b", "nop %p", of=made)
     folder = f"{converter_site.folder}/data/1CT1/"
-    name = rf"{made.SeriesInstanceUID}_0001_000001_\d+"
+    name = rf"{made.SeriesInstanceUID}_0001_000001_[0-9a-f]+"
     assert re.fullmatch(f"Importconverter0.0: nop {re.escape(folder)}{name}\\.dcm", seen.log[0])
     assert re.fullmatch(f"Importconverter1.0: nop {name}", seen.log[1])
     assert seen.log[2] == f"Importconverter2.0: nop {folder}"
