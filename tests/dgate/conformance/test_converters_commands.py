@@ -89,6 +89,30 @@ def test_saved_as_it_is_now_and_kept_if_destroyed(converter_site: ConverterSite)
     assert saved.file_meta.MediaStorageSOPInstanceUID == made.SOPInstanceUID
 
 
+def test_crop_keeps_columns_and_rows_inclusive(converter_site: ConverterSite) -> None:
+    made = ct()
+    seen = converter_site.run("crop 10,20,50,60; nop %V0028,0010", of=made)
+    assert short(seen.log) == ["IC0.0: crop 10,20,50,60", "IC0.1: nop 41"]
+    assert (seen.stored.Columns, seen.stored.Rows) == (41, 41)
+    row = 2 * 128 * 20
+    assert seen.stored.PixelData[: 2 * 41] == made.PixelData[row + 2 * 10 : row + 2 * 51]
+
+
+def test_pictures(converter_site: ConverterSite) -> None:
+    lines = [
+        "save frame 0 to one.dcm",
+        "save bmp to a.bmp",
+        "save gif as a.gif",
+        "save jpg level 100 window 200 to a.jpg",
+    ]
+    seen = converter_site.run(*lines, "save jpg a2.jpg")
+    assert short(seen.log) == [f"IC{number}.0 executes: {line}" for number, line in enumerate(lines)]
+    assert len(pydicom.dcmread(converter_site.folder / "one.dcm").PixelData) == 2 * 128 * 128
+    begins = {name: (converter_site.folder / name).read_bytes()[:3] for name in ("a.bmp", "a.gif", "a.jpg")}
+    assert begins == {"a.bmp": b"BM6", "a.gif": b"GIF", "a.jpg": b"\xff\xd8\xff"}
+    assert not (converter_site.folder / "a2.jpg").exists()
+
+
 def test_system(converter_site: ConverterSite) -> None:
     seen = converter_site.run("system echo %i > told.txt; nop then")
     assert short(seen.log) == ["IC0.0: system echo 1CT1 > told.txt", "IC0.1: nop then"]
