@@ -27,8 +27,8 @@ class Receiver:
 
     port: int
     status: int = 0
-    requests: list[tuple[str, str, dict[str, list[str]]]] = field(default_factory=list)
-    """Of each association: calling title, called title, proposed transfer syntaxes by SOP class."""
+    requests: list[tuple[str, str, list[tuple[str, list[str]]]]] = field(default_factory=list)
+    """Of each association: calling title, called title, proposed SOP classes with their transfer syntaxes."""
     objects: list[pydicom.Dataset] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
 
@@ -45,10 +45,10 @@ class Receiver:
 
     def _requested(self, event: Any) -> None:
         request = event.assoc.requestor.primitive
-        proposed = {
-            str(context.abstract_syntax): [str(syntax) for syntax in context.transfer_syntax]
+        proposed = [
+            (str(context.abstract_syntax), [str(syntax) for syntax in context.transfer_syntax])
             for context in event.assoc.requestor.requested_contexts
-        }
+        ]
         self.requests.append((str(request.calling_ae_title), str(request.called_ae_title), proposed))
 
     def _stored(self, event: Any) -> int:

@@ -25,7 +25,10 @@ def peers() -> Iterator[tuple[Receiver, Receiver]]:
 def site(converter_site: ConverterSite, peers: tuple[Receiver, Receiver]) -> ConverterSite:
     one, other = peers
     converter_site.know(
-        f"RECV 127.0.0.1 {one.port} un", f"MR 127.0.0.1 {other.port} un", f"DEAD 127.0.0.1 {free_port()} un"
+        f"RECV 127.0.0.1 {one.port} un",
+        f"JPEG 127.0.0.1 {one.port} j2",
+        f"MR 127.0.0.1 {other.port} un",
+        f"DEAD 127.0.0.1 {free_port()} un",
     )
     return converter_site
 
@@ -46,7 +49,7 @@ def test_a_copy_of_what_it_is_now(site: ConverterSite, peer: Receiver) -> None:
     assert [(one.SOPInstanceUID, one.PatientComments) for one in peer.objects] == [(made.SOPInstanceUID, "now")]
     calling, called, proposed = peer.requests[0]
     assert (calling, called) == ("ORACLE", "RECV")
-    assert proposed == {CT_IMAGE: [IMPLICIT], VERIFICATION: proposed[VERIFICATION]}
+    assert proposed == [(CT_IMAGE, [IMPLICIT]), (VERIFICATION, [IMPLICIT])]
 
 
 def test_the_object_is_sent_before_the_answer_and_stays_sent(site: ConverterSite, peer: Receiver) -> None:
@@ -75,17 +78,24 @@ def test_an_address(site: ConverterSite, peer: Receiver) -> None:
     assert peer.requests[0][1] == address
 
 
+JPEG_LOSSLESS = ["1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70", IMPLICIT]
+
+
 @pytest.mark.parametrize(
     ("line", "syntaxes"),
     [
         ("forward compressed as un to RECV", [IMPLICIT]),
+        ("forward compressed as j2 to RECV", JPEG_LOSSLESS),
+        ("forward compressed as jk to RECV", ["1.2.840.10008.1.2.4.90", IMPLICIT]),
+        ("forward to JPEG", JPEG_LOSSLESS),
     ],
 )
 def test_what_is_proposed(site: ConverterSite, peer: Receiver, line: str, syntaxes: list[str]) -> None:
+    """Without a codec, what is not compressed needs a way of its own beside the first one."""
     site.run(line)
     _, _, proposed = peer.requests[0]
-    assert set(proposed) == {CT_IMAGE, VERIFICATION}
-    assert sorted(proposed[CT_IMAGE]) == sorted(syntaxes)
+    assert proposed[0] == (CT_IMAGE, syntaxes)
+    assert proposed[1:] == [(CT_IMAGE, [IMPLICIT])] * (len(syntaxes) > 1) + [(VERIFICATION, [IMPLICIT])]
 
 
 @pytest.mark.parametrize(
