@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dgate.config.converters.commands import CONDITIONS, DELAYED, IMMEDIATE, IMPORT, LUA
 from dgate.forward.exportrun import ExportRun
-from dgate.forward.immediate import asked_by, edited, failure, route_to
+from dgate.forward.immediate import asked_by, compressed, edited, failure, route_to
 from dgate.forward.lanes import Deferred, Failed, GivenUp, PassedOn
 from dgate.forward.links import (
     NotAcceptedError,
@@ -97,7 +97,8 @@ def _send(run: ExportRun, asked: Forward) -> None:
         if route is None:
             raise UnreachableError(f"{asked.destination} is not in acrnema.map, or without a port there")
         run.lane.links.send(
-            (run.number, run.part), route, parcel_of(subject, run.path), policy_of(settings),
+            (run.number, run.part), route, parcel_of(compressed(subject, route.code, run.as_import()), run.path),
+            policy_of(settings),
             lambda level: run.operator(f"{where}: forward association closed by {level}"),
         )  # fmt: skip
     except UnreadableError as fault:

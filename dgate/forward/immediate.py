@@ -12,6 +12,7 @@ from dgate.forward.statement import Forward, parse_forward, split_address
 from dgate.net.proposing import code_for
 from dgate.net.requestor import Destination
 from dgate.record import replace
+from dgate.rules.hooks import COMPRESSION, has_hook, run_hook, script_code
 from dgate.rules.outcome import FINAL, Status
 from dgate.rules.quoting import for_line
 from dgate.rules.run import shown
@@ -59,6 +60,19 @@ def edited(subject: Subject, line: str, run: Run) -> Subject | None:
     if run.services.library.line(line).run(below) in FINAL:
         return None
     return below.subject
+
+
+def compressed(subject: Subject, code: str, run: Run) -> Subject:
+    """The object as a compression code that is a line wants it sent; itself for all other codes.
+
+    Raises `DataSetError`.
+    """
+    number = script_code(code)
+    if number is None or not has_hook(run.services, COMPRESSION, number):
+        return subject
+    copy = copy_of(subject)
+    run_hook(run.services, COMPRESSION, copy, run.association, number)
+    return copy
 
 
 class Immediate:
@@ -118,9 +132,10 @@ class Immediate:
             return f"Forward failed to connect to host {asked.destination}"
         self._node.log.flush()  # what waits for another node
         key: Hashable = (run.prefix, run.number, _channel(asked, run))
+        parcel = parcel_of(compressed(subject, route.code, run), "object")
         try:
             self._links.send(
-                key, route, parcel_of(subject, "object"), policy_of(self._node.config.settings),
+                key, route, parcel, policy_of(self._node.config.settings),
                 lambda level: run.operator(f"{where}: Forward association closed by {level}"),
             )  # fmt: skip
         except NotForwardedError as fault:

@@ -113,3 +113,18 @@ def test_failures_are_told_and_change_nothing_for_the_sender(start: StartServer)
     ]  # fmt: skip
     assert site.images() == 1
     assert site.rows("SELECT name FROM sqlite_master WHERE name = 'ForwardQueue'") == []
+
+
+def test_a_compression_code_that_is_a_line_changes_what_is_sent(start: StartServer) -> None:
+    with receiving() as recv:
+        site = start(
+            "ImportConverter0 = forward compressed as s4 to RECV\n"
+            "ExportConverters = 1\nExportConverter0 = forward to RECV\n"
+            'CompressionConverter4 = set 0010,0020 to "SENT"\n',
+            f"RECV 127.0.0.1 {recv.port} s4",
+        )
+        store(site, an_object(1))
+        recv.wait_for(2, context=site.log)
+    assert recv.patients == ["SENT", "SENT"]
+    assert site.rows("SELECT ImagePat FROM DICOMImages") != [(b"SENT",)]
+    assert 'Compressionconverter4.0 executes: set 0010,0020 to "SENT"' in site.log().splitlines()
