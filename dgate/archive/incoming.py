@@ -90,7 +90,7 @@ def begin(
     stores: Stores, request: StoreRequest, compression: str, *, edit: Edit | None = None, sync: bool = False
 ) -> IncomingObject:
     """Start receiving an object, with or without converters."""
-    if stores.converters is None:
+    if stores.converters is None or not stores.converters.see_stores:
         return IncomingObject(stores, request, compression, edit=edit, sync=sync)
     from dgate.archive.converted import ConvertedObject
 

@@ -74,8 +74,10 @@ class Converters:
         self.hooks = hooks
         self.tags = RECEIVED.union(*(converter.line.tags for converter in imports))
         """Top-level elements that the import converters show or change, as far as that is known beforehand."""
-        simple = all(converter.line.early for converter in imports) and not naming
-        self.early = simple and not any(key.startswith((REJECTED, UNLISTED, COMPRESSION)) for key in hooks)
+        hooked = any(key.startswith((REJECTED, UNLISTED, COMPRESSION)) for key in hooks)
+        self.see_stores = bool(imports) or hooked or bool(naming)
+        """Whether any line is for objects that are received, or for their names."""
+        self.early = not hooked and not naming and all(converter.line.early for converter in imports)
         """Whether they need no more of an object than its elements up to the last of these."""
         self._wanted: tuple[frozenset[int], frozenset[int]] | None = None
 
