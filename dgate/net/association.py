@@ -146,13 +146,14 @@ class Association:
                 if self._hooks is not None:
                     self._hooks.run("endassociation", self)
         except (ClientError, dimse.DimseError) as fault:
-            if self._hooks is not None:
-                self._hooks.run("clienterror", self)
+            self._run_error_hook()
             self.node.log.console(f"***Client Error: {fault}")
             self.node.log.console("***Connection Terminated")
         except PduError as fault:
+            self._run_error_hook()
             _tell(connection, fault, self.node)
         except ConnectionLost as fault:
+            self._run_error_hook()
             if not connection.interrupted:
                 raise
             self._say_goodbye(fault)
@@ -163,6 +164,10 @@ class Association:
         finally:
             self._die()
         return True
+
+    def _run_error_hook(self) -> None:
+        if self._hooks is not None:
+            self._hooks.run("clienterror", self)
 
     def reply(self, context: Context, command: bytes, data_set: bytes | None = None) -> None:
         """Queue a message; it is sent when the operation ends or when enough has come together."""

@@ -22,6 +22,7 @@ from tests.dgate.archive.support import ct1, dataset, kfactor
 from tests.dgate.commands.conftest import Site, make_site
 from tests.dgate.dataset.objects import read_back
 from tests.dgate.net.conftest import wait_for
+from tests.dgate.net.raw import RawClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -144,6 +145,28 @@ def test_a_broken_hook_drops_nothing(start: Callable[[str], Site]) -> None:
     peer.release()
     assert lines_of(site, "*** lua run error")
     assert lines_of(site, "*** lua syntax error")
+
+
+ENDS = "[lua]\nclienterror = print('>x', Association.Calling)\nendassociation = print('>e')\n"
+
+
+@pytest.mark.parametrize("broken", [b"\x09\0\0\0\0\x02\0\0", b"\x04\0\0\0\0\x06\0\0\0\x02\x07\x03", b""])
+def test_an_association_that_an_error_ends(start: Callable[[str], Site], broken: bytes) -> None:
+    """A PDU that is none, a command that is none, and a peer that is gone."""
+    site = start(ENDS)
+    with RawClient(site.port) as client:
+        client.associate()
+        client.send(broken)
+    assert lines_of(site, ">") == [">x\tTESTSCU"]
+
+
+@pytest.mark.parametrize("end", ["release", "abort"])
+def test_an_association_that_its_peer_ends(start: Callable[[str], Site], end: str) -> None:
+    site = start(ENDS)
+    peer = associate(site)
+    assert peer.send_c_echo().Status == 0
+    getattr(peer, end)()
+    assert lines_of(site, ">") == [">e"]
 
 
 def test_startup_is_not_seen_and_may_say_no(start: Callable[[str], Site], tmp_path: Path) -> None:

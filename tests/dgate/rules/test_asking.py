@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sqlite3
 from dataclasses import dataclass, field
 
 import pydicom
@@ -12,6 +13,7 @@ from dgate.encoding.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from dgate.interfaces import QueryFailure, Session
 from dgate.net.sending import make_buffers
 from tests.dgate.archive.support import UID, dataset
+from tests.dgate.lua.scripts import SomeCommands, make_engine
 from tests.dgate.rules.bench import CT, Instance, changed, texts
 
 LEVEL = {0x00080052: (b"CS", b"IMAGE ")}
@@ -106,3 +108,43 @@ def test_a_worklist_query_has_hooks_of_its_own(filled: Instance) -> None:
     data = dataset({0x00100020: (b"LO", b"")}, IMPLICIT_LITTLE)
     assert list(filled.archive.find("worklist", data, IMPLICIT_LITTLE, Peer())) == []
     assert filled.log.lines[0] == "O WorkListQueryconverter0.0: nop asked"
+
+
+def test_answers_from_the_worklist_have_a_hook_of_their_own(filled: Instance) -> None:
+    with sqlite3.connect(filled.root / "conquest.db3") as database:
+        for patient in ("ONE", "TWO"):
+            database.execute("INSERT INTO DICOMWorkList (AccessionN, PatientID) VALUES (?, ?)", ("A", patient))
+    line = 'ifequal "%i","TWO"; destroy; set 0010,0010 to "Planned"'
+    filled.configure(more=f"QueryResultConverter0 = destroy\nModalityWorkListQueryResultConverter0 = {line}\n")
+    data = dataset({0x00100020: (b"LO", b""), 0x00100010: (b"PN", b"")}, IMPLICIT_LITTLE)
+    answers = [read(answer) for answer in filled.archive.find("worklist", data, IMPLICIT_LITTLE, Peer())]
+    assert [(answer.PatientID, answer.PatientName) for answer in answers] == [("ONE", "Planned")]
+    assert 'D ModalityWorkListQueryResultconverter0.2 executes: set 0010,0010 to "Planned"' in filled.log.lines
+
+
+def test_a_worklist_query_can_be_refused(filled: Instance) -> None:
+    filled.configure(more="WorkListQueryConverter0 = destroy\n")
+    with pytest.raises(QueryFailure) as caught:
+        list(
+            filled.archive.find(
+                "worklist", dataset({0x00100020: (b"LO", b"")}, IMPLICIT_LITTLE), IMPLICIT_LITTLE, Peer()
+            )
+        )
+    assert caught.value.status == 0xC011
+
+
+@pytest.mark.parametrize(
+    "hook", ["QueryConverter", "QueryResultConverter", "RetrieveConverter", "RetrieveResultConverter"]
+)
+def test_scripts_in_the_place_of_lines(filled: Instance, hook: str) -> None:
+    pytest.importorskip("lupa")
+    more = f"{hook}0 = nop never\n[lua]\n{hook}0 = print('in', Data.PatientID ~= nil, Association.Calling)\n"
+    filled.configure("nop", more=more, engine=make_engine(filled, SomeCommands()))
+    ask(filled)
+    keys = dataset(LEVEL | {0x00100020: (b"LO", b"1CT1")}, IMPLICIT_LITTLE)
+    for stored in filled.archive.select(keys, IMPLICIT_LITTLE, Peer(), "DEST"):
+        with filled.archive.open(stored, Peer(), "DEST"):
+            continue
+    said = texts(filled.log.lines, "in\t")
+    assert said == ["in\ttrue\tASKER"] * (3 if "Result" in hook else 1)
+    assert "never" not in "".join(filled.log.lines)
