@@ -29,6 +29,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "merging": ("mergestudy", "mergeseries"),
     "regeneration": ("regen", "regendevice", "regendir", "regenfile", "initializetables"),
     "moving": ("movepatient", "movestudy", "moveseries", "movestudies", "move"),
+    "devices": ("movedevice",),
     "logs": ("log_on", "debuglog_on", "debuglevel"),
     "queues": ("queue_list", "queue_retry", "queue_drop"),
     "stopping": ("quit", "safequit"),

@@ -136,9 +136,9 @@ def read_settings(root: Path, more: str = "") -> Settings:
     return settings
 
 
-def make_instance(root: Path) -> Instance:
+def make_instance(root: Path, more: str = "") -> Instance:
     (root / "data").mkdir(exist_ok=True)
-    settings, log = read_settings(root), Record()
+    settings, log = read_settings(root, more), Record()
     initialise(settings, kfactor(), log, 0)
     archive = open_archive(settings, kfactor(), log)
     made = Instance(root, settings, log, archive)
