@@ -10,7 +10,8 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dgate.archive.alone import alone
@@ -34,6 +35,7 @@ from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from dgate.archive.dropped import Taking
+    from dgate.config.inifile import Entry as IniEntry
     from dgate.config.kfactor import KFactor
     from dgate.config.settings import Settings
     from dgate.index.database.base import Connection
@@ -82,8 +84,9 @@ def regenerate(
     """
     options = options_from(settings)
     with alone(options, log) as spools:
-        work = _work(options, make_tables(kfactor, options), log, progress or Progress(), mode)
-        hooks = _hooks(settings, kfactor, work, spools)
+        lines = [settings.ini.find(f"{name}0", section) for name in HOOKS for section in ("lua", None)]
+        work = _work(options, make_tables(kfactor, options), log, progress or Progress(), mode, lines)
+        hooks = _hooks(settings, kfactor, work, spools) if any(lines) else None
         try:
             start = _continue_from(work, spools)
             if start is None:
@@ -99,9 +102,7 @@ def regenerate(
 
 
 def _hooks(settings: Settings, kfactor: KFactor, work: _Work, spools: list[Spool]) -> RegenHooks | None:
-    """The lines for files that are entered; nothing is loaded for none."""
-    if not any(settings.ini.find(f"{name}0", section) for name in HOOKS for section in ("lua", None)):
-        return None
+    """The lines for files that are entered."""
     from dgate.archive.archive import DiskArchive
     from dgate.rules.alone import services_alone
     from dgate.rules.regenerating import hooks_for
@@ -111,12 +112,20 @@ def _hooks(settings: Settings, kfactor: KFactor, work: _Work, spools: list[Spool
     return hooks_for(services_alone(archive, settings, kfactor, work.log), work.reader)
 
 
-def _work(options: ArchiveOptions, tables: Tables, log: Log, progress: Progress, mode: int) -> _Work:
+def _work(
+    options: ArchiveOptions, tables: Tables, log: Log, progress: Progress, mode: int, lines: Sequence[IniEntry | None]
+) -> _Work:
+    """A run that was interrupted is another one if any of these has changed, the lines of hooks too."""
     from hashlib import blake2b
 
     kinds = ((JUKEBOX, options.jukeboxes), (MIRROR, options.mirrors), (MAG, options.devices))
     devices = [(b"%s%d" % (kind, number), root) for kind, roots in kinds for number, root in enumerate(roots)]
     fingerprint = blake2b(repr((options, tables, mode)).encode(), digest_size=16).hexdigest().encode()
+    devices = [(b"%s%d" % (MIRROR, number), root) for number, root in enumerate(options.mirrors)]
+    devices += [(b"%s%d" % (MAG, number), root) for number, root in enumerate(options.devices)]
+    told = [line.value for line in lines if line is not None]
+    facts = repr((options, tables, mode, told)).encode()
+    fingerprint = blake2b(facts, digest_size=16).hexdigest().encode()
     reader = FileReader(tables, options, RowMaker(tables))
     writer = Writer(options, tables, log, regenerating=True)
     return _Work(options, tables, devices, reader, writer, log, progress, fingerprint)
@@ -240,13 +249,21 @@ def enter_folder(archive: Taking, device: bytes, folder: bytes = b"") -> int:
     stores.log.console(f"Regen Device '{device.decode('latin-1')}'")
     files = object_files(home.root, folder.strip(b"/"))
     count = 0
-    while paths := list(itertools.islice(files, PORTION)):
-        count += enter_files(archive, home, paths)
+    with _lines_of(archive) as (reader, hooks):
+        while paths := list(itertools.islice(files, PORTION)):
+            count += _enter(archive, home, paths, reader, hooks)
     return count
 
 
 def enter_files(archive: Taking, home: Spool | Shelf, paths: list[bytes]) -> int:
     """Enter these files of a device; how many went in. Raises `DatabaseError`."""
+    with _lines_of(archive) as (reader, hooks):
+        return _enter(archive, home, paths, reader, hooks)
+
+
+@contextmanager
+def _lines_of(archive: Taking) -> Iterator[tuple[FileReader, RegenHooks | None]]:
+    """What reads files, and the lines for them, which remember what they want to until the end."""
     stores = archive.stores
     reader, hooks = FileReader(stores.tables, stores.options, stores.rows), None
     if stores.converters is not None:
@@ -254,11 +271,16 @@ def enter_files(archive: Taking, home: Spool | Shelf, paths: list[bytes]) -> int
 
         hooks = hooks_for(stores.converters.services, reader)
     try:
-        heads = [read_head(hooks or reader, home.root + path) for path in paths]
-        return enter_portion(stores.writer, stores.log, home.name, Portion(0, home.root, paths), heads, hooks)
+        yield reader, hooks
     finally:
         if hooks is not None:
             hooks.end()
+
+
+def _enter(archive: Taking, home: Spool, paths: list[bytes], reader: FileReader, hooks: RegenHooks | None) -> int:
+    stores = archive.stores
+    heads = [read_head(hooks or reader, home.root + path) for path in paths]
+    return enter_portion(stores.writer, stores.log, home.name, Portion(0, home.root, paths), heads, hooks)
 
 
 # -- which files

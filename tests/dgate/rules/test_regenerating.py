@@ -123,3 +123,13 @@ def test_a_script_in_a_running_server_that_fails_changes_nothing(instance: Insta
     instance.configure("nop", more="[lua]\nRegenConverter0 = x.y = 1\n", engine=make_engine(instance, SomeCommands()))
     assert enter_folder(instance.archive, b"MAG0") == 3
     assert patients(instance) == ["1CT1"] * 3
+
+
+def test_scripts_remember_until_the_end_of_the_command(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("lupa")
+    monkeypatch.setattr("dgate.archive.regenerate.PORTION", 1)
+    objects(instance)
+    more = "[lua]\nRegenConverter0 = n = (n or 0) + 1 print('file', n)\n"
+    instance.configure("nop", more=more, engine=make_engine(instance, SomeCommands()))
+    assert enter_folder(instance.archive, b"MAG0") == 3
+    assert [line for _, line in instance.log.entries if line.startswith("file")] == ["file\t1", "file\t2", "file\t3"]
