@@ -277,7 +277,9 @@ def _lines_of(archive: Taking) -> Iterator[tuple[FileReader, RegenHooks | None]]
             hooks.end()
 
 
-def _enter(archive: Taking, home: Spool, paths: list[bytes], reader: FileReader, hooks: RegenHooks | None) -> int:
+def _enter(
+    archive: Taking, home: Spool | Shelf, paths: list[bytes], reader: FileReader, hooks: RegenHooks | None
+) -> int:
     stores = archive.stores
     heads = [read_head(hooks or reader, home.root + path) for path in paths]
     return enter_portion(stores.writer, stores.log, home.name, Portion(0, home.root, paths), heads, hooks)
