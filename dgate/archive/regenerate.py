@@ -120,9 +120,6 @@ def _work(
 
     kinds = ((JUKEBOX, options.jukeboxes), (MIRROR, options.mirrors), (MAG, options.devices))
     devices = [(b"%s%d" % (kind, number), root) for kind, roots in kinds for number, root in enumerate(roots)]
-    fingerprint = blake2b(repr((options, tables, mode)).encode(), digest_size=16).hexdigest().encode()
-    devices = [(b"%s%d" % (MIRROR, number), root) for number, root in enumerate(options.mirrors)]
-    devices += [(b"%s%d" % (MAG, number), root) for number, root in enumerate(options.devices)]
     told = [line.value for line in lines if line is not None]
     facts = repr((options, tables, mode, told)).encode()
     fingerprint = blake2b(facts, digest_size=16).hexdigest().encode()

@@ -16,6 +16,7 @@ from dgate.dataset.structure import DataSetError
 from dgate.encoding.elements import IMPLICIT_LITTLE, encoding_of
 from dgate.lua.client import Peer, RequestError, association
 from dgate.net import dimse
+from dgate.net.limits import FETCHED
 from dgate.record import dataclass
 from dgate.rules.editing import fixed_from_kodak, fixed_to_kodak
 from dgate.rules.hooks import run_hook
@@ -178,11 +179,15 @@ class VirtualServers:
         model = PATIENT_MOVE if (keys.text(LEVEL) or "").strip() == "PATIENT" else STUDY_MOVE
         own = dimse.padded(self._node.config.settings.ae_title)
         try:
-            with association(self._peer(server), model, (IMPLICIT_LITTLE,)) as client:
-                request = _request(dimse.C_MOVE, model, {dimse.MOVE_DESTINATION: own})
+            with (
+                association(self._peer(server), model, (IMPLICIT_LITTLE,)) as client,
+                self._node.door.expecting(client.address),
+            ):
+                more = {dimse.MOVE_DESTINATION: own, dimse.MESSAGE_ID: dimse.ushort(FETCHED)}
+                request = _request(dimse.C_MOVE, model, more)
                 (*_, last) = client.ask(request, keys.encode(encoding_of(IMPLICIT_LITTLE)))
             status = last.command.number(dimse.STATUS)
-        except (RequestError, DataSetError, dimse.DimseError) as fault:
+        except (RequestError, DataSetError, dimse.DimseError, OSError) as fault:
             self._complain(server, fault)
             return
         if status != dimse.SUCCESS:

@@ -63,6 +63,11 @@ class Client:
         self._sock = sock
         self._max_length = max_length
 
+    @property
+    def address(self) -> str:
+        """Where the peer is."""
+        return str(self._sock.getpeername()[0])
+
     def ask(self, elements: Sequence[tuple[int, bytes]], data_set: bytes | None = None) -> Iterator[Answer]:
         """Send a request; all its answers, the final one last. What the peer stores is among them, and is taken.
 

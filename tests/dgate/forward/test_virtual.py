@@ -97,12 +97,14 @@ def test_answers_follow_ours_without_those_that_we_have(mesh: Mesh) -> None:
 
 def test_a_retrieval_fetches_what_is_missing(mesh: Mesh) -> None:
     with receiving() as recv:
-        front, back = mesh.start(f"RECV 127.0.0.1 {recv.port} un", FRONT="VirtualServerFor0 = BACK\n", BACK="")
+        line = "VirtualServerFor0 = BACK\nImportConverter0 = nop seen\n"
+        front, back = mesh.start(f"RECV 127.0.0.1 {recv.port} un", FRONT=line, BACK="")
         store(front, an_object(1))
         store(back, an_object(1), an_object(2), an_object(3))
         assert move(front, "RECV", StudyInstanceUID=STUDY) == 0
         assert sorted(recv.numbers) == [1, 2, 3]
         assert front.images() == 3
+        assert front.log().count("Importconverter0.0: nop seen") == 1  # what was fetched is seen by no converter
         moves = back.log().count("Server Command   := 0021")
         assert move(front, "RECV", StudyInstanceUID=STUDY) == 0
         assert len(recv.numbers) == 6
