@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from conquestctl.cli.arguments import AsJson, Name
+from conquestctl.cli.databases import finish_moves
 from conquestctl.cli.maps import follow_maps
 from conquestctl.cli.session import Session, current
 
@@ -37,6 +38,7 @@ def set_values(
     from conquestctl.fleet.settings import parse_assignments
 
     session = current(ctx).with_json(as_json)
+    finish_moves(session)
     values = parse_assignments(assignments)
     docker = docker_if_used(session) if any(key.upper() == "PORT" for key in values) else None
     around = Surroundings(session.environ, docker.published_ports() if docker else [], say=session.output.note)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from conquestctl.engine.composecheck import check_host_network, check_references, check_somebody_is_there, refuse_circle
 from conquestctl.engine.composefield import Field, parse
 from conquestctl.engine.composetop import RUNS_IT, Network, Secret, network, only, secret_file, secrets_of, unsupported
 from conquestctl.errors import InvalidError, StorageError
@@ -164,13 +165,10 @@ def parse_stack(text: str, file: Path, values: Mapping[str, str]) -> ComposeStac
     secrets = {key: Path(_normal(secret_file(entry))) for key, entry in _items(top, "secrets").items()}
     services = {name: _service(name, entry) for name, entry in top["services"].items().items()}
     for name, entry in top["services"].items().items():
-        _check_references(services[name], entry, ComposeStack(services, networks, secrets))
-        _check_host_network(services[name], entry, values)
-    if values.get("NETWORK") == HOST_NETWORK and not any(service.network_mode for service in services.values()):
-        raise top["services"].error(
-            f".env says NETWORK={HOST_NETWORK}, and no service has `network_mode: {HOST_NETWORK}`"
-        )
-    _refuse_circle(services, top["services"])
+        check_references(services[name], entry, ComposeStack(services, networks, secrets))
+        check_host_network(services[name], entry, values)
+    check_somebody_is_there(services, top["services"], values)
+    refuse_circle(services, top["services"])
     return ComposeStack(services, networks, secrets)
 
 
@@ -337,42 +335,3 @@ _SEVERAL: dict[str, Callable[[Field], dict[str, object]]] = {"logging": _logging
 """Keys that say more than one thing."""
 SUPPORTED_KEYS = tuple(sorted([*_SIMPLE, *_SEVERAL]))
 """What a service may contain; the documentation lists exactly these."""
-
-
-def _check_references(service: Service, entry: Field, stack: ComposeStack) -> None:
-    parts = entry.items()
-    for key in service.networks:
-        if key not in stack.networks:
-            raise parts["networks"].error(f"there is no network `{key}` in this file")
-    for name in service.depends_on:
-        if name not in stack.services:
-            raise parts["depends_on"].error(f"there is no service `{name}` in this file")
-    for secret in service.secrets:
-        if secret.source not in stack.secrets:
-            raise parts["secrets"].error(f"there is no secret `{secret.source}` in this file")
-    if not service.networks and not service.network_mode:
-        hint = "Name the fleet's network under `networks:`, as in the files that conquestctl creates. " + RUNS_IT
-        raise entry.error("the service is in no network", hint=hint)
-
-
-def _check_host_network(service: Service, entry: Field, values: Mapping[str, str]) -> None:
-    """One in the machine's network publishes nothing, and `.env` says it too: maps are made from `.env` alone."""
-    if not service.network_mode:
-        return
-    parts = entry.items()
-    for key in ("networks", "ports"):
-        if key in parts:
-            raise parts[key].error(f"with `network_mode: {HOST_NETWORK}` there can be no `{key}`")
-    if values.get("NETWORK") != HOST_NETWORK:
-        why = f"`network_mode: {HOST_NETWORK}` needs the line NETWORK={HOST_NETWORK} in .env, or maps would be wrong"
-        raise parts["network_mode"].error(why)
-
-
-def _refuse_circle(services: Mapping[str, Service], entry: Field) -> None:
-    """Take away services whose needs are met until none is left; what stays is a circle."""
-    left = {name: set(service.depends_on) for name, service in services.items()}
-    while ready := [name for name, needs in left.items() if not needs & left.keys()]:
-        for name in ready:
-            del left[name]
-    if left:
-        raise entry.error(f"these services wait for one another: {', '.join(sorted(left))}")

@@ -106,6 +106,7 @@ def stage(instance: Instance, new: Database, subnet: str) -> Staged:
     after = database_view(new, instance.settings["RUN_AS"], subnet)
     texts, record = _texts(instance, before, after)
     then = instance_from(instance.name, folder, parse_env(texts[ENV_FILE], f"the new {ENV_FILE}", {}))
+    _check_env(instance, new, then)
     settings = _checked(instance, new, texts[DICOM_INI])
     file = instance.folder / settings.database if new.kind == SQLITE else None
     staged = Staged(instance, old, new, file, _old_file(instance, old), then)
@@ -172,6 +173,17 @@ def _record(instance: Instance, rendered: Mapping[str, bytes]) -> bytes:
     except (OSError, ValueError, KeyError, TypeError):
         known = made
     return (json.dumps(known, indent=2) + "\n").encode()
+
+
+def _check_env(instance: Instance, new: Database, then: Instance) -> None:
+    """A line of somebody's own may come after ours in `.env`, and the last one counts."""
+    kind, image = then.settings.get("DATABASE", SQLITE), then.settings.get("DATABASE_IMAGE", "")
+    if (kind, image) != (new.kind, new.image):
+        raise InvalidError(
+            f"{instance.folder / ENV_FILE} has other lines DATABASE or DATABASE_IMAGE besides; nothing was moved",
+            hint="Take them out, and move again.",
+            instance=instance.name,
+        )
 
 
 def _checked(instance: Instance, new: Database, template: str) -> Settings:

@@ -155,6 +155,10 @@ def test_refusals_that_need_no_copy(operator: Operator) -> None:
     assert "secrets is in the way" in operator.moves_to("postgres").err
     shutil.rmtree(operator.instance / "secrets")
     assert operator.files() == before
+    assert operator.moves_to("postgres").status == ExitStatus.OK
+    env = operator.instance / ".env"
+    env.write_bytes(b"DATABASE=postgres\n" + env.read_bytes())
+    assert "has other lines DATABASE or DATABASE_IMAGE besides" in operator.moves_to("sqlite").err
 
 
 def means(operator: Operator, free: int = 1 << 40) -> Means:
