@@ -28,6 +28,8 @@ from dgate.config.settings import Settings, load_settings
 
 STAGE = ".conquestctl/moving"
 """Where the new files are; a path that server and instance have in common."""
+DECISION = "switch.json"
+"""Among the new files: what has to be done with them. Where it is there, the new database is in force."""
 MOVING_SERVICE = f"{SERVICE}-moving"
 """What the new server is called while the old one has its name."""
 MOVING_FILE = ".moving"
@@ -126,7 +128,9 @@ def stage(instance: Instance, new: Database, subnet: str) -> Staged:
 
 
 def discard(staged: Staged) -> None:
-    """Remove the new files. Raises `OSError`."""
+    """Remove the new files, unless they are in force already: then they are somebody's index. Raises `OSError`."""
+    if (staged.folder / DECISION).exists():
+        return
     if staged.folder.exists():
         shutil.rmtree(staged.folder)
     if staged.file is not None:

@@ -17,15 +17,13 @@ from pathlib import Path
 
 from conquestctl.errors import StorageError
 from conquestctl.fleet.database import FOLDER, SECRETS
-from conquestctl.fleet.databasechange import MOVING_FILE, STAGE, Staged, give_as
+from conquestctl.fleet.databasechange import DECISION, MOVING_FILE, STAGE, Staged, give_as
 from conquestctl.fleet.hold import hold
 from conquestctl.fleet.instance import COMPOSE_FILE, ENV_FILE
 from conquestctl.fleet.render import DICOM_INI, RECORD
 from conquestctl.fleet.scan import Broken, Fleet
 from conquestctl.fleet.storage import replace_file, storage_errors, sync_folder, sync_trees, write_synced
 
-DECISION = "switch.json"
-"""In the folder of the new files: what has to be done. Where it is there, the new database is in force."""
 WAIT = 120.0
 """Seconds for another conquestctl that is at work on the instance."""
 _FILES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -199,8 +200,9 @@ class Killed(BaseException):
     """As good as SIGKILL: nothing is put right on the way out."""
 
 
-def test_a_kill_at_any_step_leaves_an_instance_that_works(
-    operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("end", [Killed(), OSError(errno.ENOSPC, "No space left on device")], ids=["kill", "full"])
+def test_an_end_at_any_step_leaves_an_instance_that_works(
+    operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: BaseException
 ) -> None:
     """Each time one step further; before the decision the old database is in force, then the new one."""
     operator.well("up", "ct1")
@@ -212,7 +214,7 @@ def test_a_kill_at_any_step_leaves_an_instance_that_works(
     for at in range(1, 60):
         shutil.rmtree(operator.instance)
         shutil.copytree(whole, operator.instance)
-        killed = _moved_and_killed(operator, at, monkeypatch)
+        killed = _moved_and_ended(operator, at, monkeypatch, end)
         decided = (operator.instance / ".conquestctl/moving/switch.json").exists()
         databaseswitch.finish_all(operator.instance.parent)
         kind = "postgres" if "DATABASE=postgres" in (operator.instance / ".env").read_text() else "sqlite"
@@ -227,8 +229,8 @@ def test_a_kill_at_any_step_leaves_an_instance_that_works(
     assert operator.images() == 2
 
 
-def _moved_and_killed(operator: Operator, at: int, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Move, and be killed at the so-maniest thing that is done to the disk while the files are switched."""
+def _moved_and_ended(operator: Operator, at: int, monkeypatch: pytest.MonkeyPatch, end: BaseException) -> bool:
+    """Move, and come to this end at the so-maniest thing that is done to the disk while the files are switched."""
     new, left = to_server(operator), at
 
     def counted(real: object) -> object:
@@ -236,7 +238,7 @@ def _moved_and_killed(operator: Operator, at: int, monkeypatch: pytest.MonkeyPat
             nonlocal left
             left -= 1
             if left == 0:
-                raise Killed
+                raise end
             return real(*arguments, **more)  # type: ignore[operator]
 
         return step
@@ -252,10 +254,11 @@ def _moved_and_killed(operator: Operator, at: int, monkeypatch: pytest.MonkeyPat
             return real(*arguments)  # type: ignore[arg-type]
 
         patched.setattr("conquestctl.movedatabase.switch", switch)
-        patched.setattr("conquestctl.movedatabase.discard", lambda _staged: None)
+        if isinstance(end, Killed):
+            patched.setattr("conquestctl.movedatabase.discard", lambda _staged: None)
         try:
             carry_out(operator, new, means(operator))
-        except Killed:
+        except (Killed, StorageError):
             return True
     return False
 
