@@ -98,7 +98,7 @@ class _Before(Converters):
 
     def __init__(self, services: Services, change: Change, others: Converters | None) -> None:
         super().__init__(services, () if others is None else others.imports, {} if others is None else others.hooks)
-        self.early = False
+        self.early, self.see_stores = False, True
         self._change = change
 
     def run_import(self, subject: Subject, association: Association, code: str = "") -> Outcome:  # noqa: ARG002
@@ -112,7 +112,7 @@ class _Changing(Converters):
 
     def __init__(self, services: Services, change: Change, stores: Stores, uid: str) -> None:
         super().__init__(services, (), {})
-        self.early = False
+        self.early, self.see_stores = False, True
         self.why = ""
         self.renamed = False
         """Whether it has another SOP instance UID now."""
