@@ -173,12 +173,52 @@ def association(link: Link, contexts: Sequence[PresentationContext]) -> Iterator
     recorder = Recorder(link)
     address = _resolve(link.target, recorder)
     established = _request(link, contexts, address, recorder) if address else None
+    hold = None if established is None else _hold(established)
     try:
         yield established, recorder
     finally:
         if established is not None and established.is_established and not recorder.closed:
             established.release()
+        if hold is not None:
+            hold.let_go()
         recorder.cancel()
+
+
+class _Hold(threading.Event):
+    """Keeps the thread of an association from looking for messages.
+
+    pynetdicom stops that thread for each question and lets it go on after the answer. When the next question comes at
+    once the thread may be just waking up: it takes the answer for a request of the peer, and whoever asked waits in
+    vain until the time is over. A requestor has no use for the thread before the association has ended.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held = True
+        self.reached = threading.Event()
+
+    def set(self) -> None:
+        """Has no effect until `let_go`."""
+        if not self._held:
+            super().set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """See `threading.Event`."""
+        self.reached.set()
+        return super().wait(timeout)
+
+    def let_go(self) -> None:
+        """Let the thread run to its end."""
+        self._held = False
+        self.set()
+
+
+def _hold(established: Association) -> _Hold:
+    hold = _Hold()
+    established._reactor_checkpoint = hold  # noqa: SLF001 - there is no other way to stop it for good
+    while established.is_alive() and not hold.reached.wait(0.05):
+        continue
+    return hold
 
 
 def _resolve(target: EchoTarget, recorder: Recorder) -> str | None:

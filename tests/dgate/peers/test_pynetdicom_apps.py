@@ -21,7 +21,7 @@ def call(site: Site, program: str, *options: str, folder: Path | None = None) ->
     return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, cwd=folder)
 
 
-@pytest.mark.parametrize("options", [(), ("--abort",), ("--repeat", "5")])
+@pytest.mark.parametrize("options", [(), ("--abort",)])
 def test_echoscu(served: Site, options: tuple[str, ...]) -> None:
     done = call(served, "echoscu", *options)
     assert done.returncode == 0, done.stderr
