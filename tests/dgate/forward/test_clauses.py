@@ -305,10 +305,11 @@ def test_what_a_merge_script_destroys_stays(start: StartServer) -> None:
 
 
 def test_a_merge_that_was_killed_goes_on(start: StartServer, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
+    gate, waiting = tmp_path / "gate", tmp_path / "waiting.sh"
+    waiting.write_text(f"while test ! -e {gate}; do sleep 0.1; done\n")  # a `;` would end the statement
     site = start(
         'ImportConverter0 = ifequal "%V0020,0013","9"; merge study after 0\n'
-        f'MergeSeriesConverter0 = ifequal "%V0020,0013","9"; system while test ! -e {gate}; do sleep 0.1; done\n'
+        f'MergeSeriesConverter0 = ifequal "%V0020,0013","9"; system sh {waiting}\n'
     )
     others = [an_object(number, t0020000e=uid(number) + b".2") for number in (1, 2)]
     store(site, *others, an_object(9, t00200013=LAST))
