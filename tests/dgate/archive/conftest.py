@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 OF_THE_INDEX = frozenset(
     f"test_{name}"
     for name in (
-        *("commitment", "delete", "devices", "dropped", "fillin", "live", "query", "recovery", "regenerate", "repeats"),
-        *("media", "modify", "retrieve", "storing", "worklist"),
+        *("commitment", "conflicts", "delete", "devices", "disasters", "dropped", "fillin", "live", "media", "modify"),
+        *("query", "recovery", "regenerate", "repeats", "retrieve", "storing", "worklist"),
     )
 )
 """Modules whose tests are run with each database that was asked for."""

@@ -26,6 +26,8 @@ from dgate.net.limits import Doorkeeper, Limits
 from dgate.net.listener import Listener, bind
 from dgate.net.node import Node
 
+from .raw import RawClient
+
 SHORT = Limits(handshake=0.4, pdu=0.4, message=0.6, idle=30.0, send=0.5, linger=0.3, grace=5.0)
 """Deadlines that a test can wait for; idle associations are left alone."""
 PATIENT = Limits()
@@ -141,6 +143,13 @@ def wait_for(condition: Callable[[], bool], seconds: float = 10.0, context: Call
     while not condition():
         assert time.monotonic() < until, f"condition not reached; {context()}"
         pause.wait(0.005)
+
+
+def still_serves(server: Running) -> None:
+    with RawClient(server.port) as client:
+        client.associate()
+        assert client.echo() == 0
+        client.release()
 
 
 StartServer = Callable[..., Running]

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import re
 import select
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pynetdicom import AE, evt
 
 from dgate.net import dimse, pdu
-from tests import dcmtk
-from tests.dgate.archive.support import CT1, dataset
+from tests.dgate.archive.support import CT1
 from tests.ports import free_port
 
 from .conftest import SHORT, wait_for
-from .raw import CT, EVLE, IVLE, RawClient, request
+from .moving import destination
+from .raw import CT, IVLE, RawClient
 from .whole import (
     MOVE,
     MR,
     RETRIEVE_CONTEXT,
-    STUDY,
     Whole,
     cancel_message,
     counts,
@@ -43,47 +38,6 @@ PATIENT_MOVE = "1.2.840.10008.5.1.4.1.2.1.2"
 MOVE_MESSAGE = dimse.encode_message(
     RETRIEVE_CONTEXT, retrieve_command(dimse.C_MOVE, MOVE, destination="DEST"), keys(), 0
 )
-
-
-@dataclass
-class Received:
-    """What a pynetdicom destination was told."""
-
-    port: int = 0
-    requests: list[Any] = field(default_factory=list)
-    datasets: list[tuple[str, bytes]] = field(default_factory=list)
-    callers: list[tuple[str, str]] = field(default_factory=list)
-    proposed: list[tuple[str, list[str]]] = field(default_factory=list)
-    status: Callable[[int], int] = lambda _: 0
-
-
-@contextmanager
-def destination(*classes: str, syntaxes: list[str] | None = None, max_length: int = 16382) -> Iterator[Received]:
-    received = Received()
-
-    def store(event: evt.Event) -> int:
-        request: Any = event.request
-        received.requests.append(request)
-        received.datasets.append((event.context.transfer_syntax, request.DataSet.getvalue()))
-        return received.status(len(received.requests))
-
-    def requested(event: evt.Event) -> None:
-        primitive: Any = event.assoc.requestor.primitive
-        received.callers.append((primitive.calling_ae_title, primitive.called_ae_title))
-        for context in event.assoc.requestor.requested_contexts:
-            received.proposed.append((str(context.abstract_syntax), [str(uid) for uid in context.transfer_syntax]))
-
-    ae = AE("DEST")
-    ae.maximum_pdu_size = max_length
-    for uid in classes or (CT,):
-        ae.add_supported_context(uid, syntaxes or [IVLE])
-    handlers: list[Any] = [(evt.EVT_C_STORE, store), (evt.EVT_REQUESTED, requested)]
-    scp: Any = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-    received.port = scp.socket.getsockname()[1]
-    try:
-        yield received
-    finally:
-        scp.shutdown()
 
 
 @pytest.fixture
@@ -423,116 +377,3 @@ def raw_destination(answer: Callable[[bytes], bytes | None], *, read: bool = Tru
         over.set()
         thread.join()
         listening.close()
-
-
-class TestTransferSyntaxes:
-    @pytest.mark.parametrize(
-        ("code", "proposed", "accepts", "sent"),
-        [
-            ("un", [IVLE], [IVLE], IVLE),
-            ("zz", [IVLE], [IVLE], IVLE),
-            ("UL", [EVLE, IVLE], [EVLE], EVLE),
-            ("ul", [EVLE, IVLE], [IVLE], IVLE),
-            ("ub", ["1.2.840.10008.1.2.2", IVLE], ["1.2.840.10008.1.2.2"], "1.2.840.10008.1.2.2"),
-            ("ue", [EVLE, "1.2.840.10008.1.2.2", IVLE], ["1.2.840.10008.1.2.2"], "1.2.840.10008.1.2.2"),
-        ],
-    )
-    def test_uncompressed(self, server: Whole, code: str, proposed: list[str], accepts: list[str], sent: str) -> None:
-        server.fill(1)
-        with destination(syntaxes=accepts) as dest:
-            server.know(f"DEST 127.0.0.1 {dest.port} {code}")
-            assert move_from(server, "DEST").counts == (0, 1, 0, 0)
-        assert dest.proposed == [(CT, proposed)]
-        ((syntax, data),) = dest.datasets
-        assert syntax == sent
-        elements = {**CT1, 0x00080018: (b"UI", b"1.2.826.0.1.3680043.8.498.77.9.0")}
-        if sent.endswith("2.2"):
-            elements = {
-                tag: (vr, swapped(value) if vr in (b"US", b"OW") else value) for tag, (vr, value) in elements.items()
-            }
-        assert data == dataset(elements, sent)
-
-    def test_the_called_title_overrides_the_map(self, server: Whole) -> None:
-        server.fill(1)
-        with destination(syntaxes=[EVLE]) as dest:
-            server.know(f"DEST 127.0.0.1 {dest.port} un")
-            client = RawClient(server.port)
-            with client:
-                context = pdu.ProposedContext(RETRIEVE_CONTEXT, MOVE, (IVLE,))
-                client.associate(request([context], called="ORACLE~ul"))
-                assert move(client, "DEST").counts == (0, 1, 0, 0)
-                client.release()
-        assert dest.proposed == [(CT, [EVLE, IVLE])]
-
-    def test_a_code_that_needs_a_codec_proposes_its_list(self, server: Whole) -> None:
-        server.fill(1)
-        with destination(syntaxes=[IVLE]) as dest:
-            server.know(f"DEST 127.0.0.1 {dest.port} j2")
-            assert move_from(server, "DEST").counts == (0, 1, 0, 0)
-        assert dest.proposed[0] == (CT, ["1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70", IVLE])
-
-
-def swapped(value: bytes) -> bytes:
-    return b"".join(value[at : at + 2][::-1] for at in range(0, len(value), 2))
-
-
-class TestPeers:
-    def test_the_server_itself(self, server: Whole) -> None:
-        server.fill(4)
-        before = server.house.files()
-        server.know(f"ORACLE 127.0.0.1 {server.port} as")
-        found = move_from(server, "ORACLE")
-        assert (found.status, found.counts) == (0, (0, 4, 0, 0))
-        assert sum(line.startswith("Rewritten file: ") for line in server.house.log.lines) == 4
-        assert server.house.files() == before
-
-    @pytest.mark.parametrize("max_length", [0, 64, 4096, 131072])
-    def test_any_maximum_length(self, server: Whole, max_length: int) -> None:
-        elements = {**CT1, 0x7FE00010: (b"OW", bytes(range(256)) * 3000)}
-        assert server.house.store(elements) == 0
-        with destination(syntaxes=[EVLE], max_length=max_length) as dest:
-            server.know(f"DEST 127.0.0.1 {dest.port} ul")
-            assert move_from(server, "DEST").counts == (0, 1, 0, 0)
-        ((_, data),) = dest.datasets
-        assert data == dataset(elements)
-
-    @pytest.mark.peer
-    @pytest.mark.skipif(not (dcmtk.find("movescu") and dcmtk.find("storescp")), reason="dcmtk is not installed")
-    @pytest.mark.parametrize("model", ["-S", "-P"])
-    def test_movescu_to_storescp(self, server: Whole, tmp_path_factory: pytest.TempPathFactory, model: str) -> None:
-        uids = server.fill(3)
-        folder = tmp_path_factory.mktemp("received")
-        with storescp(folder) as port:
-            server.know(f"STORESCP 127.0.0.1 {port} un")
-            command = [
-                dcmtk.path("movescu"), model, "-d", "-aec", "ORACLE", "-aem", "STORESCP", "-k", "0008,0052=STUDY",
-                "-k", f"0020,000D={STUDY.decode()}", "127.0.0.1", str(server.port),
-            ]  # fmt: skip
-            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-        assert re.search(r"Completed Suboperations +: 3", done.stderr)
-        assert len(list(folder.iterdir())) == len(uids)
-
-
-@contextmanager
-def storescp(folder: Path, *options: str) -> Iterator[int]:
-    port = free_port()
-    process = subprocess.Popen(
-        [dcmtk.path("storescp"), *options, "-od", str(folder), str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_for(lambda: _listens(port))
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
