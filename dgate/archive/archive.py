@@ -12,9 +12,10 @@ from dgate.archive import fixups
 from dgate.archive.alone import open_spools
 from dgate.archive.devices import Devices, shelves_of
 from dgate.archive.filename import IMAGE_NUMBER, SERIES_NUMBER, SOP_UID, Syntax, compile_syntax
-from dgate.archive.incoming import SOP_CLASS, IncomingObject, Stores, begin
+from dgate.archive.incoming import SOP_CLASS, IncomingObject, begin
 from dgate.archive.objectfile import FileReader
 from dgate.archive.recovery import recover
+from dgate.archive.stores import Stores
 from dgate.archive.writer import Writer
 from dgate.config.archiveoptions import ArchiveOptions, options_from
 from dgate.encoding.vrs import VRFile
@@ -28,8 +29,9 @@ from dgate.record import replace
 
 if TYPE_CHECKING:
     from dgate.archive.clean import Cleaner
-    from dgate.archive.incoming import Edit, Exports
+    from dgate.archive.incoming import Edit
     from dgate.archive.recovery import Adopted
+    from dgate.archive.stores import Exports
     from dgate.config.kfactor import KFactor
     from dgate.config.settings import Settings
     from dgate.interfaces import Others

@@ -14,17 +14,8 @@ from typing import TYPE_CHECKING
 
 from dgate.archive.filename import scripted_name
 from dgate.archive.fillin import NotOnWorklistError
-from dgate.archive.incoming import (
-    SUCCESS,
-    Edit,
-    IncomingObject,
-    Piece,
-    StoreFault,
-    Stores,
-    UnreadableFault,
-    sop_uid,
-    write_pieces,
-)
+from dgate.archive.incoming import SUCCESS, Edit, IncomingObject, Piece, sop_uid, write_pieces
+from dgate.archive.stores import StoreFault, Stores, UnreadableFault
 from dgate.dataset.structure import DataSetError
 from dgate.encoding.elements import IMPLICIT_LITTLE, UNCOMPRESSED, VALUE_LIMIT, encoding_of
 from dgate.interfaces import Session, StoreRequest

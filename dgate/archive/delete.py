@@ -19,7 +19,7 @@ from dgate.index.tables import Level, Tables
 from dgate.record import dataclass
 
 if TYPE_CHECKING:
-    from dgate.archive.incoming import Stores
+    from dgate.archive.stores import Stores
     from dgate.index.database.base import Connection
 
 PORTION = 200

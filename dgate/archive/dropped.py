@@ -16,7 +16,7 @@ from dgate.interfaces import StoreRequest
 from dgate.record import replace
 
 if TYPE_CHECKING:
-    from dgate.archive.incoming import Stores
+    from dgate.archive.stores import Stores
     from dgate.interfaces import Session
 
 CHUNK = 256 * 1024

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dgate.archive.incoming import StoreFault
+from dgate.archive.stores import StoreFault
 from dgate.index.index import FAULTS, DatabaseError
 
 if TYPE_CHECKING:

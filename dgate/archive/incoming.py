@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
 
 from dgate.archive import fixups
 from dgate.archive.compression import code_for, decide, is_virtual
-from dgate.archive.devices import Devices, NoDeviceError, not_enough_rights
-from dgate.archive.filename import IMAGE_NUMBER, MODALITY, SERIES_NUMBER, SOP_UID, Naming, Syntax, file_name
+from dgate.archive.devices import NoDeviceError, not_enough_rights
+from dgate.archive.filename import IMAGE_NUMBER, MODALITY, SERIES_NUMBER, SOP_UID, Naming, file_name
 from dgate.archive.mirror import copy_to
-from dgate.archive.placing import Original, Placement, VirtualPlacement
+from dgate.archive.placing import Placement, VirtualPlacement
 from dgate.archive.spool import Spool
-from dgate.archive.writer import Entry, Location, Outcome, Writer
-from dgate.config.archiveoptions import ArchiveOptions
+from dgate.archive.stores import StoreFault, Stores, UnreadableFault
+from dgate.archive.writer import Entry, Outcome
 from dgate.encoding.elements import DEFLATED, IMPLICIT_LITTLE, UNCOMPRESSED, Walker, encoding_of
 from dgate.encoding.part10 import header, raw_header
 from dgate.encoding.transcode import Transcoder
-from dgate.encoding.vrs import VRFile
-from dgate.index.rows import RowMaker, Truncation, shown
-from dgate.index.tables import Tables
-from dgate.interfaces import Log, StoreRequest
-from dgate.record import dataclass
-
-if TYPE_CHECKING:
-    from dgate.index.database.base import Executing
-    from dgate.rules.converters import Converters
+from dgate.index.rows import Truncation, shown
+from dgate.interfaces import StoreRequest
 
 HEAD_LIMIT = 1024 * 1024
 """So many bytes of a head are kept in memory. A longer one goes to the file as it is, and can no longer be fixed."""
@@ -46,46 +37,6 @@ Edit = Callable[[Mapping[int, bytes]], dict[int, bytes]]
 """Makes attributes that are to change out of the received ones; of those only that `fixups.apply` can write."""
 
 
-class Ticket(Protocol):
-    """What is queued with one object's rows."""
-
-    def put(self, connection: Executing, where: Location) -> None:
-        """Queue it, in the transaction of the rows."""
-
-    def settle(self, *, stored: bool) -> None:
-        """The object is stored, or it is not."""
-
-
-class Exports(Protocol):
-    """Who wants to know of each object that is stored."""
-
-    def entering(self, request: StoreRequest, uid: bytes) -> Ticket | None:
-        """This object is about to be entered."""
-
-    def finished(self) -> None:
-        """This thread has done with an object, stored or not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """What all incoming objects share."""
-
-    options: ArchiveOptions
-    tables: Tables
-    devices: Devices
-    writer: Writer
-    rows: RowMaker
-    syntax: Syntax
-    wanted: frozenset[int]
-    log: Log
-    counter: itertools.count[int]
-    vrs: VRFile
-    converters: Converters | None = None
-    exports: Exports | None = None
-    original: Original | None = None
-    """What the next object was made of, if it is to take the place of a stored one."""
-
-
 def begin(
     stores: Stores, request: StoreRequest, compression: str, *, edit: Edit | None = None, sync: bool = False
 ) -> IncomingObject:
@@ -95,17 +46,6 @@ def begin(
     from dgate.archive.converted import ConvertedObject
 
     return ConvertedObject(stores, request, compression, stores.converters, edit=edit, sync=sync)
-
-
-class StoreFault(Exception):  # noqa: N818 - the object's fault, not ours
-    """Why this object is not stored; the text is the log line."""
-
-
-class UnreadableFault(StoreFault):
-    """The object cannot be taken apart."""
-
-    def __init__(self, why: object) -> None:
-        super().__init__(f"***Object cannot be parsed: {why}")
 
 
 class IncomingObject:

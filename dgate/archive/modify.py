@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dgate.archive.delete import Deletable
     from dgate.archive.dropped import Taking
     from dgate.archive.entry import Location
-    from dgate.archive.incoming import Stores
+    from dgate.archive.stores import Stores
     from dgate.interfaces import Session
     from dgate.rules.interfaces import Association, Services
     from dgate.rules.subject import Subject

@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dgate.archive.incoming import SUCCESS, IncomingObject, Stores
+from dgate.archive.incoming import SUCCESS, IncomingObject
+from dgate.archive.stores import Stores
 from dgate.dataset.structure import DataSetError
 from dgate.encoding.part10 import NotDicomError
 from dgate.index.database.dialect import VALUE

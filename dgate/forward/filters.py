@@ -11,7 +11,7 @@ from dgate.rules.conditions import matches
 from dgate.rules.subject import MODALITY, STATION
 
 if TYPE_CHECKING:
-    from dgate.archive.incoming import Stores
+    from dgate.archive.stores import Stores
     from dgate.config.settings import Settings
     from dgate.rules.interfaces import Association
     from dgate.rules.subject import Subject

@@ -16,7 +16,7 @@ from dgate.record import dataclass
 
 if TYPE_CHECKING:
     from dgate.archive.archive import DiskArchive
-    from dgate.archive.incoming import Ticket
+    from dgate.archive.stores import Ticket
     from dgate.archive.writer import Location
     from dgate.config.settings import Settings
     from dgate.forward.exporting import Exporter
@@ -46,7 +46,7 @@ class _Parts:
 
 
 class Forwarding:
-    """Implements `Forwarder` of dgate.rules.interfaces and `Exports` of dgate.archive.incoming. Thread-safe."""
+    """Implements `Forwarder` of dgate.rules.interfaces and `Exports` of dgate.archive.stores. Thread-safe."""
 
     def __init__(self, node: Node, archive: DiskArchive, services: Callable[[], Services]) -> None:
         """`services` gives those of the converters, whether there are import converters or not."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ExportTicket:
-    """Implements `Ticket` of dgate.archive.incoming."""
+    """Implements `Ticket` of dgate.archive.stores."""
 
     def __init__(
         self,

@@ -6,20 +6,19 @@ The data set of a message is never joined: views into the receive buffer go to t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dgate.interfaces import Session
-from dgate.net import dimse, pdu
+from dgate.net import dimse, journal, pdu
 from dgate.net.connection import NEVER, Connection, ConnectionLost
 from dgate.net.counters import ASSOCIATIONS, REQUESTS
 from dgate.net.debug import COMMANDS, EVERYTHING, command_dump, reply_dump
-from dgate.net.echo import VERIFICATION, Echo
-from dgate.net.find import Find
+from dgate.net.echo import VERIFICATION
 from dgate.net.handshake import establish, refuse_politely, report_nothing_usable
 from dgate.net.operation import ClientError, Operation
 from dgate.net.pdu import PduError
-from dgate.net.store import Store
+from dgate.net.services import SERVICES
 
 if TYPE_CHECKING:
     from dgate.net.dimse import Command
@@ -29,43 +28,10 @@ if TYPE_CHECKING:
 
 MAX_SMALL_PDU = 64
 """A-RELEASE and A-ABORT have 4 bytes; a little more does no harm."""
-HEALTH_CHECK = "2.25.168400940968541323677525692786543649883"
-"""Implementation class of image/healthcheck: it comes twice a minute, and an association is all that it wants."""
 MAX_VIEWS = 256
 """Fragments handed over at once; the kernel's limit for one gathering write is 1024."""
 BATCH = 32 * 1024
 """Answers of one message are sent together up to this size."""
-
-
-def _move(link: Association, command: Command, context: Context) -> Operation:
-    from dgate.net.move import Move
-
-    return Move(link, command, context)
-
-
-def _get(link: Association, command: Command, context: Context) -> Operation:
-    from dgate.net.get import Get
-
-    return Get(link, command, context)
-
-
-def _action(link: Association, command: Command, context: Context) -> Operation:
-    """Raises `ClientError` unless storage commitment is on: then there are no N-ACTIONs here, as in the original."""
-    if not link.node.config.settings.storage_commitment:
-        raise ClientError(f"command {command.field:04x} failed **")
-    from dgate.net.commitment import Action
-
-    return Action(link, command, context)
-
-
-SERVICES: dict[int, Callable[[Association, Command, Context], Operation]] = {
-    dimse.C_STORE: Store,
-    dimse.C_ECHO: Echo,
-    dimse.C_FIND: Find,
-    dimse.C_MOVE: _move,
-    dimse.C_GET: _get,
-    dimse.N_ACTION: _action,
-}
 
 
 def serve_connection(connection: Connection, node: Node, numbers: Iterator[int]) -> None:
@@ -242,13 +208,15 @@ class Association:
     def _control(self, kind: int, length: int) -> bool:
         if kind == pdu.RELEASE_RQ:
             self._connection.take(length)
-            self._report_no_command()
+            if not self._started:
+                journal.nothing_asked(self.node.log, self._established)
             self.node.log.flush()
             self.node.door.demote(self._connection)
             self._connection.send(pdu.RELEASE_RP_PDU, self.node.limits.send)
         elif kind == pdu.ABORT:
             self._connection.take(length)
-            self._report_no_command()
+            if not self._started:
+                journal.nothing_asked(self.node.log, self._established)
             self.node.log.debug("Association aborted by the peer")
         elif kind in {pdu.ASSOCIATE_RQ, pdu.ASSOCIATE_AC, pdu.ASSOCIATE_RJ, pdu.RELEASE_RP}:
             raise PduError(f"PDU type {kind:02x} inside an association", pdu.UNEXPECTED_PDU)
@@ -332,7 +300,7 @@ class Association:
         if self._answering:
             raise ClientError(f"command {command.field:04x} before the answer to the last one")
         if not self._started:
-            self._announce()
+            self._started = journal.began(self.node.log, self._number, self._established)
         self.session.command = command
         if self._hooks is not None and not self._hooks.run("command", self):
             raise ConnectionLost("dropped by a script")
@@ -390,16 +358,6 @@ class Association:
             self._replies_size = 0
             self._connection.send(data, self.node.limits.send)
 
-    def _report_no_command(self) -> None:
-        """It ends without having asked for anything; perhaps because nothing that it wants is on our list."""
-        if self._started or self._established.request.user.implementation_class_uid == HEALTH_CHECK:
-            return
-        if not self.contexts:
-            self.node.log.console(
-                "*** Association rejected: you may need to add the listed presentation context as sop to dgatesop.lst"
-            )
-        self.node.log.console("*** connection terminated")
-
     def _say_goodbye(self, why: ConnectionLost) -> None:
         self.node.log.debug(f"*** connection terminated: {why}")
         _tell(self._connection, PduError(str(why), pdu.NOT_SPECIFIED), self.node)
@@ -411,23 +369,5 @@ class Association:
             operation.abort()
         self.session.end()
         if self._started:
-            log, seconds = self.node.log, int(time.time() - self._started)
-            log.console(f"UPACS THREAD {self._number}: ENDED AT: {time.ctime()}")
-            log.console(f"UPACS THREAD {self._number}: TOTAL RUNNING TIME: {seconds} SECONDS")
+            journal.ended(self.node.log, self._number, self._started)
         self.node.log.release()
-
-    def _announce(self) -> None:
-        """The block that the log shows before the first command of an association (section 10)."""
-        self._started = time.time()
-        log, request = self.node.log, self._established.request
-        log.console("")
-        log.console(f"UPACS THREAD {self._number}: STARTED AT: {time.ctime(self._started)}")
-        log.debug("A-ASSOCIATE-RQ Packet Dump")
-        log.console(f'\tCalling Application Title : "{self.calling_ae:<16}"')
-        log.console(f'\tCalled Application Title : "{self.called_ae:<16}"')
-        length = request.user.max_length
-        log.console(f'\tApplication Context : "{request.application_context}", PDU length: {length}')
-        log.debug(f"\tNumber of Proposed Presentation Contexts: {len(request.contexts)}")
-        for position, context in enumerate(request.contexts):
-            enabled = int(context.abstract_syntax in self._established.enabled)
-            log.console(f'\tPresentation Context {position} "{context.abstract_syntax}" {enabled}')

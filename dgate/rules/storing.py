@@ -12,7 +12,7 @@ from dgate.rules.subject import SOP_CLASS, SOP_UID
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dgate.archive.incoming import Stores
+    from dgate.archive.stores import Stores
     from dgate.interfaces import Log
     from dgate.rules.subject import Subject
 

@@ -18,7 +18,7 @@ from dgate.rules.subject import SOP_UID
 from dgate.tryout.verbs import export_verbs
 
 if TYPE_CHECKING:
-    from dgate.archive.incoming import Stores
+    from dgate.archive.stores import Stores
     from dgate.config.settings import Settings
     from dgate.rules.interfaces import Services
     from dgate.rules.subject import Subject
