@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dgate.dataset.model import DataSet
@@ -59,15 +59,16 @@ def encode(tree: Tree, encoding: Encoding, *, undefined: bool) -> bytes:
 
 
 def read(data: DataSet) -> Tree:
+    """What is in it. Without a dictionary nothing tells an empty implicit value from a sequence without items."""
     tags = data.tags()
-    plain = {tag: data.raw(tag) or b"" for tag in tags if data.items(tag) is None}
+    plain = {tag: data.raw(tag) or b"" for tag in tags if not data.items(tag)}
     for tag in tags:
-        items = data.items(tag)
-        if items is not None:
+        if items := data.items(tag):
             return Tree(plain, tag, [read(item) for item in items])
     return Tree(plain)
 
 
+@example(Tree({}, 0x00400100, [Tree({0x00080060: b""})]), IMPLICIT, False)
 @given(trees, st.sampled_from(ENCODINGS), st.booleans())
 def test_what_is_written_is_read(tree: Tree, encoding: Encoding, undefined: bool) -> None:
     assert read(DataSet.parse(encode(tree, encoding, undefined=undefined), encoding)) == tree
