@@ -1,7 +1,6 @@
-"""`convert_to_json:` and `convert_to_dicom:`, and `forward:`: a file as it is, for whoever asked or another node.
+"""`convert_to_...:` and `forward:`: an archived file for whoever asked, or for another node.
 
-The reference names them without their answers (conquest-server.md 11.2). `convert_to_gif:`, `convert_to_bmp:` and
-`convert_to_jpg:` are not there: pictures need a codec.
+The reference names them without their answers (conquest-server.md 11.2).
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from dgate.commands.arguments import split
 from dgate.commands.context import CommandError
 from dgate.commands.modifying import rules_of
 from dgate.commands.paths import find_file
+from dgate.dataset.formatting import leading_integer
 from dgate.dataset.structure import DataSetError
 from dgate.encoding.part10 import NotDicomError
 from dgate.forward.parcel import parcel_of
@@ -52,6 +52,35 @@ def convert_to_dicom_command(context: Context, arguments: str) -> bytes:
         if os.fstat(file.fileno()).st_size > MAX_FILE:
             raise CommandError(f"the file has more than {MAX_FILE} bytes")
         return file.read()
+
+
+def convert_to_bmp_command(context: Context, arguments: str) -> bytes:
+    """See `_picture`."""
+    return _picture(context, arguments, "bmp")
+
+
+def convert_to_gif_command(context: Context, arguments: str) -> bytes:
+    """See `_picture`."""
+    return _picture(context, arguments, "gif")
+
+
+def convert_to_jpg_command(context: Context, arguments: str) -> bytes:
+    """See `_picture`."""
+    return _picture(context, arguments, "jpg")
+
+
+def _picture(context: Context, arguments: str, kind: str) -> bytes:
+    """`FILE[,size[,[,level/window[/frame]]]]`: a frame as it would be shown, `size` pixels at most on its longer side.
+
+    What stands between the second and the third comma is the file that a client may want to write: it is not ours.
+    """
+    from dgate.rules.picture import Look, picture_of
+    from dgate.rules.pictureformats import FORMATS
+
+    name, size, _, window, *_ = (part.strip() for part in split(arguments, ",", 5))
+    level, width, frame, *_ = (*(leading_integer(part) for part in window.split("/")), 0, 0, 0)
+    with _object(context, name) as subject:
+        return FORMATS[kind](picture_of(subject, Look(level, width, frame, leading_integer(size))))
 
 
 def forward_command(context: Context, arguments: str) -> str:

@@ -34,7 +34,10 @@ MODULES: dict[str, tuple[str, ...]] = {
     "queues": ("queue_list", "queue_retry", "queue_drop"),
     "stopping": ("quit", "safequit"),
     "scripting": ("lua", "luastart", "globallua"),
-    "converting": ("convert_to_json", "convert_to_dicom", "forward"),
+    "converting": (
+        *("convert_to_json", "convert_to_dicom", "forward"),
+        *("convert_to_bmp", "convert_to_gif", "convert_to_jpg"),
+    ),
     "grabbing": ("grabimagesfromserver",),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in MODULES.items() for name in names}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from pydicom.data import get_testdata_file
 
 from dgate.commands.client import request
 from tests.dgate.archive.support import UID
@@ -29,6 +31,32 @@ def test_to_dicom(site: Site, name: str) -> None:
         assert request(site.settings, "127.0.0.1", site.port, f"convert_to_dicom:{name}{more}".encode()) == content
     assert site.command(f"convert_to_dicom:{name},512").startswith("***convert_to_dicom: only files as they are")
     assert site.command("convert_to_dicom:none") == "***convert_to_dicom: no such file: none\n"
+
+
+@pytest.fixture
+def image(site: Site) -> str:
+    """A file of 128 x 128 pixels."""
+    path = site.root / "image.dcm"
+    path.write_bytes(Path(str(get_testdata_file("CT_small.dcm"))).read_bytes())
+    return str(path)
+
+
+@pytest.mark.parametrize(("kind", "start"), [("bmp", b"BM"), ("gif", b"GIF8"), ("jpg", b"\xff\xd8\xff")])
+def test_to_a_picture(site: Site, name: str, image: str, kind: str, start: bytes) -> None:
+    for more in ("", ",", ",2", ",0,picture,40/400", ",0,,40/400/0"):
+        answer = request(site.settings, "127.0.0.1", site.port, f"convert_to_{kind}:{image}{more}".encode())
+        assert answer.startswith(start), (more, answer[:80])
+    assert "cannot be read" in site.command(f"convert_to_{kind}:{image},0,,0/0/7"), "there is no such frame"
+    assert "cannot be read: there is no image" in site.command(f"convert_to_{kind}:{name}")
+    assert site.command(f"convert_to_{kind}:none") == f"***convert_to_{kind}: no such file: none\n"
+
+
+def test_the_size_of_a_picture(site: Site, image: str) -> None:
+    def width(size: str) -> int:
+        made = request(site.settings, "127.0.0.1", site.port, f"convert_to_bmp:{image},{size}".encode())
+        return int.from_bytes(made[18:22], "little")
+
+    assert (width(""), width("64"), width("1000")) == (128, 64, 128)
 
 
 def test_forward(site: Site, name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
