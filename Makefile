@@ -16,11 +16,11 @@ DATABASES ?= all
 
 .DEFAULT_GOAL := help
 # every-test is what `test` runs beside an engine.
-.PHONY: help setup demo test every-test lint types unit databases integration format docs bench-fleet bench-server bench-databases clean
+.PHONY: help setup demo test every-test lint types unit databases integration format docs bench-fleet bench-server bench-databases bench-converters clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
-		printf '  make %-13s %s\n' "$$name" "$$text"; done
+		printf '  make %-16s %s\n' "$$name" "$$text"; done
 
 setup: $(READY) ## Make the virtual environment with everything in it
 
@@ -73,6 +73,9 @@ bench-server: $(READY) ## Measure the server beside other DICOM servers
 
 bench-databases: $(READY) ## Measure storing with each of the databases
 	@$(BIN)/python -m benchmarks.server.databases
+
+bench-converters: $(READY) ## Measure what lines of converters.txt cost
+	@$(BIN)/python -m benchmarks.server.converters
 
 clean: ## Remove the virtual environment and all caches
 	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import random
 import shutil
-import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.server import load, objects
+from benchmarks import bytecode
+from benchmarks.server import load, objects, variants
 from benchmarks.server.instance import Server
 from benchmarks.server.peers import Dgate
 from tools.database_servers import PASSWORD, SERVERS, USER, DatabaseServer
@@ -69,6 +66,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=None, help="folder for the servers' storage")
     parser.add_argument("--output", type=Path, default=None, help="file for the figures")
     options = parser.parse_args()
+    bytecode.keep()
     work = Path(tempfile.mkdtemp(prefix="bench-databases-", dir=options.work))
     work.chmod(0o711)
     databases = [kind(work / name) for name, kind in SERVERS.items() if not kind.missing()]
@@ -79,7 +77,9 @@ def main() -> None:
         instances += [DgateWith(work / f"dgate-{base.name if base else 'sqlite'}", base) for base in (None, *databases)]
         for instance in instances:
             instance.start()
-        rates = _measure(instances, options.rounds, options.objects, options.associations, print)
+        rates = variants.rates(
+            instances, objects.SMALL, rounds=options.rounds, count=options.objects, associations=options.associations
+        )
     finally:
         for instance in instances:
             instance.stop()
@@ -89,32 +89,13 @@ def main() -> None:
     _report(rates, options)
 
 
-def _measure(
-    instances: list[Server], rounds: int, count: int, associations: int, say: Callable[[str], None]
-) -> dict[str, list[float]]:
-    """Objects per second of each round; the first one warms up and is left out."""
-    rates: dict[str, list[float]] = {instance.name: [] for instance in instances}
-    chance = random.Random(1)  # noqa: S311 - a reproducible order
-    for number in range(rounds + 1):
-        images = load.spread(objects.SMALL, number, count, associations)
-        for instance in chance.sample(instances, len(instances)):
-            rate = load.store(instance.target, objects.SMALL, images).per_second
-            if number:
-                rates[instance.name].append(rate)
-            say(f"round {number} {instance.name}: {rate:.0f} objects/s, load {os.getloadavg()[0]:.1f}")
-    return rates
-
-
-def _report(rates: dict[str, list[float]], options: argparse.Namespace) -> None:
-    base = rates["sqlite"]
-    ratios = {
-        name: statistics.median(rate / of for rate, of in zip(found, base, strict=True))
-        for name, found in rates.items()
-    }
-    for name, found in rates.items():
-        print(f"{name:10} median {statistics.median(found):6.0f} objects/s, {ratios[name]:.2f} of SQLite")
+def _report(rates: variants.Rates, options: argparse.Namespace) -> None:
+    variants.tell(rates)
     if options.output is not None:
-        facts = {"when": time.strftime("%Y-%m-%d %H:%M"), "objects": options.objects, "rates": rates, "ratios": ratios}
+        facts = {
+            "when": time.strftime("%Y-%m-%d %H:%M"), "objects": options.objects, "rates": rates,
+            "ratios": variants.ratios(rates),
+        }  # fmt: skip
         options.output.write_text(json.dumps(facts, indent=1) + "\n")
 
 
