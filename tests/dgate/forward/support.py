@@ -112,7 +112,8 @@ def receiving(port: int = 0, *classes: str, status: Callable[[int], int] = lambd
         yield received
     finally:
         for association in scp.active_associations:
-            association.abort()
+            if association.is_established:  # pynetdicom cannot abort one that has not begun
+                association.abort()
         scp.shutdown()
 
 
