@@ -1,16 +1,20 @@
 """`merge study`: all series of a study become one (conquest-converters.md 7).
 
 The new UIDs follow from the request, so that a merge that was interrupted goes on where it was: what is in the new
-series already stays, and of what is there twice the original goes. An original is deleted when its copy is on disk.
+series already stays, and of what is there twice the original goes. An original is deleted when its copy is on disk,
+unless it was stored anew meanwhile: that one has no copy.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dgate.archive.delete import delete
+from dgate.archive.entry import Location
+from dgate.archive.placing import Original
 from dgate.dataset.structure import DataSetError
 from dgate.dataset.uidmap import hashed_uid
 from dgate.encoding.elements import IMPLICIT_LITTLE
@@ -53,13 +57,17 @@ class Merging:
         copied, kept = [], 0
         for stored in self._selected(work):
             try:
-                if self._copy(stored, series, stage, work, services):
-                    copied.append(stored.sop_instance_uid.encode("latin-1", "replace"))
+                original = self._copy(stored, series, stage, work, services)
+                copied += [original] if original is not None else []
             except (OSError, DataSetError, NotDicomError) as fault:
                 services.log.console(shown(f"***Merge: {stored.sop_instance_uid} stays as it is: {fault}"))
                 kept += 1
-        for key in copied:
-            delete(self._archive, Level.IMAGE, {"sop_uid": key})
+        devices = self._archive.stores.devices
+        for original in copied:
+            untouched = partial(original.is_there, devices)
+            if not delete(self._archive, Level.IMAGE, {"sop_uid": original.uid}, only_if=untouched):
+                services.log.console(f"***Merge: {original.uid.decode('latin-1')} was stored anew or deleted meanwhile")
+                kept += 1
         if kept:
             raise GivenUp(f"{kept} objects could not be merged")
 
@@ -69,24 +77,23 @@ class Merging:
         except QueryFailure as fault:
             raise Failed(str(fault)) from fault
 
-    def _copy(self, stored: StoredObject, series: str, stage: str, work: Work, services: Services) -> bool:
-        """Store one object in the new series; False if it stays as it is. Raises OSError and what else it cannot be."""
-        spool = self._archive.stores.devices.named(stored.device)
-        if spool is None:
-            raise DataSetError("its device is none of this server")
-        descriptor = spool.open(stored.path)
+    def _copy(self, stored: StoredObject, series: str, stage: str, work: Work, services: Services) -> Original | None:
+        """Store one object in the new series; None if it stays as it is. Raises OSError and what else it cannot be."""
+        descriptor, _ = self._archive.stores.devices.open_file(stored.device, stored.path)
+        uid = stored.sop_instance_uid.encode("latin-1", "replace")
+        original = Original(uid, Location(stored.device, stored.path), os.fstat(descriptor))
         try:
             subject = load(descriptor, services.terms.get())
             if subject.attribute(SERIES_UID) == series:
-                return False
+                return None
             subject.data.set_text(SERIES_UID, series)
             subject.data.set_text(SOP_UID, hashed_uid(services.settings().uid_prefix, stored.sop_instance_uid, stage))
             if not self._wanted(subject, work, services):
-                return False
+                return None
             own = services.settings().ae_title
             if not store(self._archive.stores, subject, own, own, sync=True):
                 raise DataSetError("its copy cannot be stored")
-            return True
+            return original
         finally:
             os.close(descriptor)
 

@@ -19,7 +19,7 @@ from tests.dgate.net.raw import CT, CT_CONTEXT, EVLE, IVLE
 from tests.ports import free_port
 
 from .conftest import StartServer
-from .support import an_object, queue_is_empty, receiving, states, store, uid
+from .support import an_object, paths, queue_is_empty, receiving, states, store, uid
 
 PATIENT = CT1[0x00100020][1].decode()
 MR_CLASS = "1.2.840.10008.5.1.4.1.1.4"
@@ -321,3 +321,19 @@ def test_a_merge_that_was_killed_goes_on(start: StartServer, tmp_path: Path) -> 
     found = merged(site)
     assert len(found) == 3
     assert len({each.SeriesInstanceUID for each in found}) == 1
+
+
+def test_what_is_stored_anew_while_a_merge_runs_is_not_lost(start: StartServer, tmp_path: Path) -> None:
+    gate, waiting, reached = tmp_path / "gate", tmp_path / "waiting.sh", tmp_path / "reached"
+    waiting.write_text(f"touch {reached}\nwhile test ! -e {gate}; do sleep 0.1; done\n")
+    site = start(
+        'ImportConverter0 = ifequal "%V0020,0013","9"; merge study after 0\n'
+        f'MergeSeriesConverter0 = ifequal "%V0020,0013","9"; system sh {waiting}\n'
+    )
+    store(site, an_object(1), an_object(9, t00200013=LAST))
+    wait_for(reached.exists, context=site.log)
+    store(site, an_object(1, t00204000=b"second thoughts"))
+    gate.touch()
+    line = f"***Merge: {uid(1).decode()} was stored anew or deleted meanwhile"
+    wait_for(lambda: line in site.log() and uid(9) not in paths(site), context=site.log)
+    assert b"second thoughts" in Path(paths(site)[uid(1)]).read_bytes()
