@@ -7,15 +7,16 @@ import random
 import statistics
 from collections.abc import Sequence
 
-from benchmarks.server import load
+from benchmarks.server import load, retrieve
 from benchmarks.server.instance import Server
-from benchmarks.server.objects import Kind
+from benchmarks.server.link import LoadError
+from benchmarks.server.objects import Identity, Kind
 
 Rates = dict[str, list[float]]
 
 
 def rates(instances: Sequence[Server], kind: Kind, *, rounds: int, count: int, associations: int) -> Rates:
-    """Objects per second of each round; the first one warms up and is left out."""
+    """Objects per second of each round; the first one warms up and is left out. Raises `LoadError` for lost ones."""
     found: Rates = {instance.name: [] for instance in instances}
     chance = random.Random(1)  # noqa: S311 - a reproducible order
     for number in range(rounds + 1):
@@ -25,7 +26,14 @@ def rates(instances: Sequence[Server], kind: Kind, *, rounds: int, count: int, a
             if number:
                 found[instance.name].append(rate)
             print(f"round {number} {instance.name}: {rate:.0f} objects/s, load {os.getloadavg()[0]:.1f}")
+            _must_hold(instance, [image for part in images for image in part])
     return found
+
+
+def _must_hold(instance: Server, images: Sequence[Identity]) -> None:
+    there = retrieve.count_images(instance.target, images)
+    if there != len(images):
+        raise LoadError(f"{instance.name} has {there} of {len(images)} acknowledged objects")
 
 
 def ratios(found: Rates) -> dict[str, float]:
