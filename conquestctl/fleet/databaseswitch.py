@@ -8,6 +8,7 @@ half the new.
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Sequence
@@ -114,7 +115,8 @@ def finish_all(root: Path) -> list[str]:
 
 
 def _plan(staged: Staged, now: datetime) -> Switch:
-    folder, stamp = staged.instance.folder, f"{now:%Y%m%d-%H%M%S}"
+    folder = staged.instance.folder
+    stamp = _free_stamp(folder, f"{now:%Y%m%d-%H%M%S}")
     kept = f"old-database-{stamp}"
     out = [(name, f"{kept}/{name}") for name in (FOLDER, SECRETS) if (folder / name).exists()]
     if staged.old_file is not None and staged.old_file.is_relative_to(folder):
@@ -125,6 +127,12 @@ def _plan(staged: Staged, now: datetime) -> Switch:
         name = staged.file.relative_to(folder).as_posix()
         into.append((name + MOVING_FILE, name))
     return Switch(kept, out, into)
+
+
+def _free_stamp(folder: Path, stamp: str) -> str:
+    """A part of names that is new: two moves within a second must not keep their old databases in one place."""
+    stamps = itertools.chain([stamp], (f"{stamp}-{number}" for number in itertools.count(2)))
+    return next(each for each in stamps if not (folder / f"old-database-{each}").exists())
 
 
 def _with_journal(file: Path) -> list[Path]:

@@ -174,8 +174,19 @@ def to_server(operator: Operator, kind: str = "postgres") -> Database:
     return Database(kind, "", f"127.0.0.1:{server.port}", USER, NAME, PASSWORD)
 
 
-def carry_out(operator: Operator, new: Database, with_means: Means) -> None:
-    move(Fleet.open(operator.folder / "instances"), "ct1", new, with_means, lambda _n, _t: None, datetime.now())  # noqa: DTZ005
+def carry_out(operator: Operator, new: Database, with_means: Means, now: datetime | None = None) -> None:
+    now = now or datetime.now()  # noqa: DTZ005
+    move(Fleet.open(operator.folder / "instances"), "ct1", new, with_means, lambda _n, _t: None, now)
+
+
+def test_two_moves_within_a_second_keep_their_old_databases_apart(operator: Operator) -> None:
+    """The second one's passwords stayed in force where the first one's already were."""
+    now = datetime(2026, 11, 25, 1, 50)  # noqa: DTZ001
+    for new in (to_server(operator), to_server(operator, "mariadb"), Database()):
+        carry_out(operator, new, means(operator), now)
+    assert not (operator.instance / "secrets").exists()
+    kept = sorted(path.name for path in operator.instance.glob("old-database-*"))
+    assert kept == [f"old-database-20261125-015000{more}" for more in ("", "-2", "-3")]
 
 
 def test_a_disk_that_is_full_or_not_local_is_said_before_anything_is_copied(operator: Operator) -> None:
