@@ -35,5 +35,6 @@ if ! "$folder/bin/python" -c 'import pip' 2>/dev/null; then
     "$python" -m venv "$folder"
 fi
 echo "setup: installing what conquestctl needs"
-"$folder/bin/python" -m pip install --quiet --constraint constraints.txt --editable '.[dev]' ||
+# Twice quiet: errors only. Warnings about how pip is set up bury what a first-time user is to read.
+"$folder/bin/python" -m pip install --quiet --quiet --constraint constraints.txt --editable '.[dev]' ||
     fail "pip could not install; the lines above say why. The next make tries again."
